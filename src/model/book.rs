@@ -1,0 +1,33 @@
+//! What the pure rooms may not look up, as a value.
+
+use crate::types::{AddrRange, HostName};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An address that a name has, and how long it may still be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LearnedAddress {
+    pub address: IpAddr,
+    /// From now, grace included.
+    pub remaining: Duration,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AddressBook {
+    /// Looked-up names.
+    pub names: BTreeMap<HostName, Vec<LearnedAddress>>,
+    /// Contents of list files, by path, sorted and without overlaps.
+    pub lists: BTreeMap<PathBuf, Vec<AddrRange>>,
+    /// What a group with `resolv-conf = true` holds.
+    pub resolv_conf: Vec<IpAddr>,
+    /// The servers that the agent asks.
+    pub dns_servers: Vec<SocketAddr>,
+    /// This machine's own addresses, its connected networks and their IPv4 broadcast addresses.
+    pub own: Vec<IpAddr>,
+    pub connected: Vec<AddrRange>,
+    pub broadcast: Vec<IpAddr>,
+    /// The user that the agent asks DNS as.
+    pub agent_uid: u32,
+}

@@ -1,0 +1,1 @@
+//! The only room with `unsafe`: libnftnl and libmnl.

@@ -1,0 +1,124 @@
+//! The parsed form of the files: every value with its place, nothing looked up, nothing merged.
+
+use crate::diag::{FileId, Span};
+use crate::model::{Action, RuleDirection};
+use crate::types::{AddrRange, HostName, PortMatch, PortRange, RuleName};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A value and the place where it is written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spanned<T> {
+    pub value: T,
+    pub span: Span,
+}
+
+/// A layer's rank: a later one replaces entries of an earlier one. 0 is the vendor's, 1 the site's, 2 the runtime's;
+/// with `--policy` each argument is a layer of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Layer(pub u32);
+
+/// All files, lowest layer first.
+#[derive(Clone, Debug, Default)]
+pub struct ParsedPolicy {
+    pub files: Vec<ParsedFile>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ParsedFile {
+    pub file: FileId,
+    pub layer: Layer,
+    /// `[features]`: name and value.
+    pub features: Vec<(Spanned<String>, bool)>,
+    /// `[baseline]`: name and switch.
+    pub baseline: Vec<(Spanned<String>, bool)>,
+    pub hosts: Vec<HostGroup>,
+    pub services: Vec<ServiceEntry>,
+    pub rules: Vec<RuleEntry>,
+}
+
+/// An entry of `[hosts]`, or of `peers`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Peer {
+    /// `"any"`
+    Any,
+    /// `"broadcast"`; in `peers` of a rule only.
+    Broadcast,
+    /// `"@group"`
+    Group(String),
+    /// An address, a prefix or a range.
+    Range(AddrRange),
+    Name(HostName),
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct HostGroup {
+    pub name: Option<Spanned<String>>,
+    /// The members that this entry defines: a list, or `members = […]`. `None` if it only adds or only names a source.
+    pub members: Option<Vec<Spanned<Peer>>>,
+    /// `add = […]`
+    pub add: Vec<Spanned<Peer>>,
+    /// `file = "…"`
+    pub file: Option<Spanned<PathBuf>>,
+    /// `resolv-conf = true`
+    pub resolv_conf: bool,
+    pub ttl_floor: Option<Duration>,
+    pub ttl_cap: Option<Duration>,
+    pub grace: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ServiceEntry {
+    pub name: Spanned<String>,
+    pub ports: Vec<Spanned<PortMatch>>,
+    /// `helper = "ftp"`
+    pub helper: Option<Spanned<String>>,
+    /// `passive = "tcp/50000-50100"`: TCP ports of data connections.
+    pub passive: Option<Spanned<PortRange>>,
+}
+
+/// What a rule says of ports.
+#[derive(Clone, Debug)]
+pub enum PortTerm {
+    Service(Spanned<String>),
+    Ports(Vec<Spanned<PortMatch>>),
+}
+
+#[derive(Clone, Debug)]
+pub struct RuleEntry {
+    /// The name's span stands for the rule in findings and refusals.
+    pub name: Spanned<RuleName>,
+    pub direction: Spanned<RuleDirection>,
+    pub ports: PortTerm,
+    pub peers: Vec<Spanned<Peer>>,
+    pub action: Action,
+    pub purpose: String,
+    /// Switches that must all hold; `true`: on, `false`: written with `!`.
+    pub when: Vec<(Spanned<String>, bool)>,
+    pub rows: Vec<String>,
+    pub enabled: bool,
+}
+
+/// `portgrave.toml`, with the defaults filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Vendor policies, by name, with the place where each is written.
+    pub policy: Vec<Spanned<String>>,
+    pub vendor_dir: PathBuf,
+    pub policy_dir: PathBuf,
+    pub state_dir: PathBuf,
+    pub runtime_dir: PathBuf,
+    pub resolver: ResolverSettings,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResolverSettings {
+    /// `None`: the servers of resolv.conf.
+    pub servers: Option<Vec<SocketAddr>>,
+    pub ttl_floor: Duration,
+    pub ttl_cap: Duration,
+    pub grace: Duration,
+    pub min_interval: Duration,
+    pub max_stale: Duration,
+}

@@ -1,0 +1,30 @@
+//! Values that cannot be wrong: each is made by a constructor that refuses nonsense.
+
+mod address;
+mod names;
+mod port;
+
+pub use address::{AddrRange, AddressError, Family};
+pub use names::{HostName, HostNameError, NameError, RuleName};
+pub use port::{PortError, PortMatch, PortRange, Protocol};
+
+use serde::{Deserialize, Serialize};
+
+/// Who opens a connection: `In` is a peer, `Out` is this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    In,
+    Out,
+}
+
+impl Direction {
+    pub const BOTH: [Self; 2] = [Self::In, Self::Out];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+}
