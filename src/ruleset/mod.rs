@@ -154,9 +154,7 @@ impl PartialEq for ObjectDef {
                 Self::CtHelper { helper: a, l3proto: b, l4proto: c },
                 Self::CtHelper { helper: d, l3proto: e, l4proto: f },
             ) => (a, b, c) == (d, e, f),
-            (Self::Counter { .. }, Self::CtHelper { .. }) | (Self::CtHelper { .. }, Self::Counter { .. }) => {
-                false
-            }
+            (Self::Counter { .. }, Self::CtHelper { .. }) | (Self::CtHelper { .. }, Self::Counter { .. }) => false,
         }
     }
 }
