@@ -69,35 +69,44 @@ pub fn flush(batch: &mut Batch, set: &str) {
     batch.message(kind(msg::DELSETELEM), 0, |w| write_set(w, set));
 }
 
-/// A question about one element, and the keys that an answer must have to be about the same one.
+/// A question about one element, and what the answer must be if the set holds the key that is looked up.
 pub struct Query {
     key: Vec<u8>,
     key_end: Option<Vec<u8>>,
-    end: bool,
-    pub first: Vec<u8>,
-    pub last: Option<Vec<u8>>,
+    pub expected: Expected,
+}
+
+pub enum Expected {
+    /// The element with this first key and, where one is given, this last.
+    Element { first: Vec<u8>, last: Option<Vec<u8>> },
+    /// None, or one with another first key than this.
+    NotFrom(Vec<u8>),
 }
 
 /// The questions whose answers tell whether a set holds exactly this key. The first asks for the element's value.
+///
+/// The kernel answers with the element that a key falls into. An interval is known by its first key, which its last
+/// key falls into too and the next one does not. (Asking for the element that marks an end finds a later one where
+/// another interval follows at once.)
 pub fn queries(head: &Set, key: &ElementKey) -> Result<Vec<Query>, Mistake> {
     let Shape { first, last, kind } = Shape::of(head, key)?;
     let last_in_element = (kind == ShapeKind::Concatenation).then(|| last.to_vec());
-    let query = Query {
+    let starting_here = |last| Expected::Element { first: first.to_vec(), last };
+    let mut queries = vec![Query {
         key: first.to_vec(),
         key_end: last_in_element.clone(),
-        end: false,
-        first: first.to_vec(),
-        last: last_in_element,
-    };
-    if kind != ShapeKind::Interval {
-        return Ok(vec![query]);
+        expected: starting_here(last_in_element),
+    }];
+    if kind == ShapeKind::Interval {
+        queries.push(Query { key: last.to_vec(), key_end: None, expected: starting_here(None) });
+        let next = successor(last);
+        queries.extend(next.map(|key| Query {
+            key,
+            key_end: None,
+            expected: Expected::NotFrom(first.to_vec()),
+        }));
     }
-    let closing = match successor(last) {
-        Some(next) => Query { key: next.clone(), key_end: None, end: true, first: next, last: None },
-        // The greatest key has none after it; it must itself be found in what starts at the first.
-        None => Query { key: last.to_vec(), key_end: None, end: false, first: first.to_vec(), last: None },
-    };
-    Ok(vec![query, closing])
+    Ok(queries)
 }
 
 pub fn write_query(w: &mut Writer<'_>, set: &str, query: &Query) {
@@ -107,9 +116,6 @@ pub fn write_query(w: &mut Writer<'_>, set: &str, query: &Query) {
             write_key(element, elem::KEY, &query.key);
             if let Some(key_end) = &query.key_end {
                 write_key(element, elem::KEY_END, key_end);
-            }
-            if query.end {
-                element.be32(elem::FLAGS, elem::F_INTERVAL_END);
             }
         });
     });

@@ -2,8 +2,8 @@
 
 use super::attr::{Malformed, Writer};
 use super::connection::{Connection, Outcome};
-use super::decode::{self, SetHead};
-use super::elements;
+use super::decode::{self, Collected, SetHead};
+use super::elements::{self, Expected, Query};
 use super::message::Header;
 use super::wire::{chain, elem, flag, msg, object, rule, set, table};
 use super::{GenId, KernelError};
@@ -29,24 +29,37 @@ pub fn lookup(
     head: &Set,
     key: &ElementKey,
 ) -> Result<Option<ElementValue>, KernelError> {
-    let queries = elements::queries(head, key).map_err(KernelError::Malformed)?;
     let mut value = None;
-    for query in &queries {
-        let mut found = Vec::new();
-        let ask = |w: &mut Writer<'_>| elements::write_query(w, set, query);
-        let outcome = connection.request(msg::GETSETELEM, 0, ask, &mut |header, body| {
-            decode::collect_elements(header, body, &mut found)?;
-            Ok(ControlFlow::Continue(()))
-        })?;
-        if outcome.errno == libc::ENOENT {
+    for query in elements::queries(head, key).map_err(KernelError::Malformed)? {
+        let found = ask(connection, set, &query)?;
+        let expected = match (&query.expected, &found) {
+            (Expected::Element { first, last }, Some(found)) => found.is_at(first, last.as_deref()),
+            (Expected::Element { .. }, None) => false,
+            (Expected::NotFrom(first), found) => {
+                !found.as_ref().is_some_and(|found| found.is_at(first, None))
+            }
+        };
+        if !expected {
             return Ok(None);
         }
-        succeeded(outcome, "look an element up")?;
-        let same = found.pop().and_then(|element| element.value_of(&query.first, query.last.as_deref()));
-        let Some(same) = same else { return Ok(None) };
-        value.get_or_insert(same);
+        value = value.or(found.map(Collected::into_value));
     }
     Ok(value)
+}
+
+/// The element that a key falls into.
+fn ask(connection: &mut Connection, set: &str, query: &Query) -> Result<Option<Collected>, KernelError> {
+    let mut found = Vec::new();
+    let content = |w: &mut Writer<'_>| elements::write_query(w, set, query);
+    let outcome = connection.request(msg::GETSETELEM, 0, content, &mut |header, body| {
+        decode::collect_elements(header, body, &mut found)?;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if outcome.errno == libc::ENOENT {
+        return Ok(None);
+    }
+    succeeded(outcome, "look an element up")?;
+    Ok(found.pop())
 }
 
 fn succeeded(outcome: Outcome, what: &'static str) -> Result<(), KernelError> {

@@ -19,10 +19,14 @@ pub struct Collected {
 }
 
 impl Collected {
-    /// The value, if the keys are these.
-    pub fn value_of(self, first: &[u8], last: Option<&[u8]>) -> Option<ElementValue> {
-        let same_last = last.is_none() || last == Some(self.last.as_deref().unwrap_or(&self.first));
-        (self.first == first && same_last).then_some(self.value)
+    /// Whether the first key is this one and, where one is given, the last.
+    pub fn is_at(&self, first: &[u8], last: Option<&[u8]>) -> bool {
+        let held_last = self.last.as_deref().unwrap_or(&self.first);
+        self.first == first && last.is_none_or(|last| last == held_last)
+    }
+
+    pub fn into_value(self) -> ElementValue {
+        self.value
     }
 }
 
