@@ -69,12 +69,9 @@ impl Batch {
         self.message(BATCH_END, 0, |_| {});
     }
 
+    /// The whole batch: one datagram.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
-    }
-
-    pub fn len(&self) -> usize {
-        self.bytes.len()
     }
 
     /// How many messages there are.

@@ -32,6 +32,9 @@ pub struct Connection {
     buffer: Vec<u8>,
 }
 
+/// Takes one message of an answer, and breaks when it has seen enough.
+pub type Each<'a> = &'a mut dyn FnMut(Header, &[u8]) -> Result<ControlFlow<()>, Malformed>;
+
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -74,7 +77,7 @@ impl Connection {
         msg: u16,
         flags: u16,
         content: impl FnOnce(&mut Writer<'_>),
-        each: &mut dyn FnMut(Header, &[u8]) -> Result<ControlFlow<()>, Malformed>,
+        each: Each<'_>,
     ) -> Result<Outcome, KernelError> {
         self.seq = self.seq.wrapping_add(1);
         // A dump ends with NLMSG_DONE, everything else with the acknowledgement.
@@ -100,7 +103,7 @@ impl Connection {
         &self,
         len: usize,
         outcome: &mut Outcome,
-        each: &mut dyn FnMut(Header, &[u8]) -> Result<ControlFlow<()>, Malformed>,
+        each: Each<'_>,
     ) -> Result<ControlFlow<()>, KernelError> {
         for message in Messages::new(&self.buffer[..len]) {
             let (header, body) = message?;
@@ -129,7 +132,7 @@ impl Connection {
         self.make_room(batch);
         match self.send(batch.as_bytes()) {
             Ok(()) => {}
-            Err(Errno::EMSGSIZE) => return Err(KernelError::TooLarge { bytes: batch.len() }),
+            Err(Errno::EMSGSIZE) => return Err(KernelError::TooLarge { bytes: batch.as_bytes().len() }),
             Err(errno) => return Err(KernelError::Io("send a batch to nf_tables", errno.into())),
         }
         let mut refusals = Vec::new();
@@ -167,7 +170,7 @@ impl Connection {
     /// kernel says if it is not enough.
     fn make_room(&self, batch: &Batch) {
         let fd = sys::borrow(&self.socket);
-        let send = batch.len().min(i32::MAX as usize / 2);
+        let send = batch.as_bytes().len().min(i32::MAX as usize / 2);
         if setsockopt(&fd, sockopt::SndBufForce, &send).is_err() {
             let _ = setsockopt(&fd, sockopt::SndBuf, &send);
         }
@@ -216,8 +219,9 @@ impl Connection {
     }
 }
 
-/// What the answers to a batch mean. If the kernel refused one message, it applied none.
-fn judge(refusals: Vec<Refusal>, lost: bool) -> Result<(), KernelError> {
+/// What the answers to a batch mean. If the kernel refused one message, it applied none. Of an operation of several
+/// messages the first refusal tells the cause.
+fn judge(mut refusals: Vec<Refusal>, lost: bool) -> Result<(), KernelError> {
     let whole = |errno| refusals.iter().any(|refusal| refusal.op.is_none() && refusal.errno == errno);
     if refusals.is_empty() {
         return if lost { Err(KernelError::Unknown) } else { Ok(()) };
@@ -228,8 +232,43 @@ fn judge(refusals: Vec<Refusal>, lost: bool) -> Result<(), KernelError> {
     if whole(libc::EPERM) {
         return Err(KernelError::Permission);
     }
+    refusals.dedup_by(|next, first| next.op.is_some() && next.op == first.op);
     Err(KernelError::Refused(refusals))
 }
 
 /// Never seen by programs but here, and so not in libc.
 const ERESTART: i32 = 85;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(op: Option<usize>, errno: i32) -> Refusal {
+        Refusal { op, errno, detail: None }
+    }
+
+    #[test]
+    fn no_answer_is_success_unless_one_was_lost() {
+        assert!(judge(vec![], false).is_ok());
+        assert!(matches!(judge(vec![], true), Err(KernelError::Unknown)));
+    }
+
+    #[test]
+    fn a_refusal_means_that_nothing_was_applied_even_if_others_were_lost() {
+        let all = vec![refusal(Some(1), 2), refusal(Some(1), 16), refusal(Some(2), 2), refusal(None, 12)];
+        match judge(all, true) {
+            Err(KernelError::Refused(told)) => {
+                assert_eq!(told, [refusal(Some(1), 2), refusal(Some(2), 2), refusal(None, 12)]);
+            }
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_refused_of_the_batch_as_a_whole_is_staleness_or_permission() {
+        assert!(matches!(judge(vec![refusal(None, ERESTART)], false), Err(KernelError::Stale)));
+        assert!(matches!(judge(vec![refusal(None, libc::EPERM)], false), Err(KernelError::Permission)));
+        // A table that another program owns refuses the operations on it, one by one.
+        assert!(matches!(judge(vec![refusal(Some(0), libc::EPERM)], false), Err(KernelError::Refused(_))));
+    }
+}

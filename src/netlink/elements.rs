@@ -150,7 +150,7 @@ impl<'a> ElementMessages<'a> {
             None => self.start(),
         };
         self.batch.writer().nest(wire::NFTA_LIST_ELEM, content);
-        if self.batch.len() - message >= FULL {
+        if self.batch.as_bytes().len() - message >= FULL {
             self.close();
         }
     }

@@ -1,10 +1,9 @@
 //! Reading back: dumps of the table's parts put together, and single elements.
 
-use super::attr::{Malformed, Writer};
-use super::connection::{Connection, Outcome};
+use super::attr::Writer;
+use super::connection::{Connection, Each, Outcome};
 use super::decode::{self, Collected, SetHead};
 use super::elements::{self, Expected, Query};
-use super::message::Header;
 use super::wire::{chain, elem, flag, msg, object, rule, set, table};
 use super::{GenId, KernelError};
 use crate::ruleset::{Chain, ElementKey, ElementValue, Elements, Object, Ruleset, Set, TABLE};
@@ -193,7 +192,7 @@ impl Reading {
         &mut self,
         msg: u16,
         content: impl FnOnce(&mut Writer<'_>),
-        each: &mut dyn FnMut(Header, &[u8]) -> Result<ControlFlow<()>, Malformed>,
+        each: Each<'_>,
     ) -> Result<Outcome, KernelError> {
         let outcome = self.connection.request(msg, flag::DUMP, content, each)?;
         self.disturbed |= outcome.interrupted;

@@ -8,6 +8,8 @@
 mod elements;
 mod expr;
 mod set;
+#[cfg(test)]
+mod tests;
 
 pub use elements::{Collected, collect_elements, merge_elements};
 pub use expr::{decode as decode_expr, verdict};

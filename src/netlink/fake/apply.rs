@@ -1,10 +1,9 @@
 //! One batch on a copy of the table, with the refusals that the kernel has for each operation.
 
 use super::{elements, give_handles, refs};
-use crate::netlink::Refusal;
-use crate::plan::{Op, Plan};
+use crate::plan::Op;
 use crate::ruleset::{BaseChain, Chain, Elements, Expr, Object, Rule, Ruleset, Set, SetData, Verdict};
-use nix::libc::{EBUSY, EEXIST, EINVAL, EMLINK, ENOENT, EOPNOTSUPP};
+use nix::libc::{EBUSY, EEXIST, EINVAL, ENOENT, EOPNOTSUPP};
 use std::collections::BTreeMap;
 
 /// An errno, as the kernel gives it.
@@ -14,29 +13,37 @@ pub(super) type Errno = i32;
 pub(super) struct Transaction {
     table: Option<Ruleset>,
     handles: u64,
+    /// Sets that were added again: size and timeout change when the batch is committed, not before.
+    changed: BTreeMap<String, Set>,
 }
 
 impl Transaction {
     pub(super) fn new(table: Option<Ruleset>, handles: u64) -> Self {
-        Self { table, handles }
+        Self { table, handles, changed: BTreeMap::new() }
     }
 
-    pub(super) fn finish(self) -> (Option<Ruleset>, u64) {
+    pub(super) fn finish(mut self) -> (Option<Ruleset>, u64) {
+        for (name, head) in self.changed {
+            if let Some(held) = self.table.as_mut().and_then(|table| table.sets.get_mut(&name)) {
+                held.size = head.size.or(held.size);
+                held.timeout = head.timeout;
+            }
+        }
         (self.table, self.handles)
     }
 
     pub(super) fn apply(&mut self, op: &Op) -> Result<(), Errno> {
-        match op {
-            Op::AddTable => {
-                self.table.get_or_insert_with(Ruleset::default);
-                return Ok(());
-            }
-            Op::DeleteTable => return self.table.take().map(|_| ()).ok_or(ENOENT),
-            _ => {}
+        if matches!(op, Op::AddTable) {
+            self.table.get_or_insert_with(Ruleset::default);
         }
         let table = self.table.as_mut().ok_or(ENOENT)?;
         match op {
-            Op::AddTable | Op::DeleteTable => Ok(()),
+            Op::AddTable => Ok(()),
+            Op::DeleteTable => {
+                self.table = None;
+                self.changed.clear();
+                Ok(())
+            }
             Op::AddObject { name, object } => add_object(table, name, object),
             Op::DeleteObject { name, kind } => {
                 table.objects.get(name).filter(|object| object.kind.kind() == *kind).ok_or(ENOENT)?;
@@ -44,11 +51,17 @@ impl Transaction {
                 table.objects.remove(name);
                 Ok(())
             }
-            Op::AddSet { name, head } => add_set(table, name, head),
+            Op::AddSet { name, head } => {
+                if table.sets.contains_key(name) {
+                    self.changed.insert(name.clone(), head.clone());
+                }
+                add_set(table, name, head)
+            }
             Op::DeleteSet { name } => {
                 table.sets.get(name).ok_or(ENOENT)?;
                 free(!refs::of_set(table, name))?;
                 table.sets.remove(name);
+                self.changed.remove(name);
                 Ok(())
             }
             Op::FlushSet { name } => {
@@ -57,8 +70,10 @@ impl Transaction {
             }
             Op::AddChain { name, base } => add_chain(table, name, *base),
             Op::DeleteChain { name } => {
-                table.chains.get(name).ok_or(ENOENT)?;
-                free(!refs::of_chain(table, name))?;
+                let used = refs::of_chain(table, name);
+                // Its rules go, even where it must stay itself.
+                table.chains.get_mut(name).ok_or(ENOENT)?.rules.clear();
+                free(!used)?;
                 table.chains.remove(name);
                 Ok(())
             }
@@ -76,18 +91,16 @@ impl Transaction {
     }
 
     /// The kernel follows every jump from the base chains, 16 deep, which also ends loops.
-    pub(super) fn too_deep(&self, plan: &Plan) -> Option<Refusal> {
-        let table = self.table.as_ref()?;
+    pub(super) fn is_too_deep(&self) -> bool {
+        let Some(table) = &self.table else { return false };
         let mut depths = BTreeMap::new();
         let mut bases = table.chains.iter().filter(|(_, chain)| chain.base.is_some());
-        if bases.all(|(name, _)| refs::depth_within(table, name, refs::DEPTH_MAX, &mut depths)) {
-            return None;
-        }
-        Some(Refusal { op: plan.ops.iter().rposition(jumps), errno: EMLINK, detail: None })
+        !bases.all(|(name, _)| refs::depth_within(table, name, refs::DEPTH_MAX, &mut depths))
     }
 }
 
-fn jumps(op: &Op) -> bool {
+/// Whether the kernel looks for loops after an operation.
+pub(super) fn may_jump(op: &Op) -> bool {
     matches!(op, Op::AddRule { .. } | Op::AddElements { .. } | Op::RenewElements { .. })
 }
 
@@ -109,8 +122,10 @@ fn add_object(table: &mut Ruleset, name: &str, object: &Object) -> Result<(), Er
 
 fn add_set(table: &mut Ruleset, name: &str, head: &Set) -> Result<(), Errno> {
     match table.sets.get(name) {
-        Some(held) if held.same_head(head) => Ok(()),
-        Some(_) => Err(EEXIST),
+        Some(held) => {
+            let as_held = Set { size: held.size, timeout: head.timeout.and(held.timeout), ..head.head() };
+            if held.same_head(&as_held) { Ok(()) } else { Err(EEXIST) }
+        }
         None if head.key.is_empty() => Err(EINVAL),
         None => {
             table.sets.insert(name.to_owned(), head.head());
@@ -130,7 +145,8 @@ fn add_chain(table: &mut Ruleset, name: &str, base: Option<BaseChain>) -> Result
             held.policy = wanted.policy;
             Ok(())
         }
-        (_, Some(_)) => Err(EEXIST),
+        (Some(_), Some(_)) => Err(EOPNOTSUPP),
+        (None, Some(_)) => Err(EEXIST),
     }
 }
 
@@ -166,7 +182,12 @@ fn check_expr(table: &Ruleset, expr: &Expr) -> Result<(), Errno> {
         },
         Expr::Dynset { set, .. } => {
             let held = table.sets.get(set).ok_or(ENOENT)?;
-            if held.dynamic { Ok(()) } else { Err(EOPNOTSUPP) }
+            let can_grow = held.dynamic || held.timeout.is_some() && !held.interval;
+            match held.data {
+                _ if !can_grow => Err(EOPNOTSUPP),
+                SetData::Verdict => Err(EINVAL),
+                SetData::None | SetData::Object(_) => Ok(()),
+            }
         }
         Expr::Object { kind, name } => {
             let held = table.objects.get(name).ok_or(ENOENT)?;

@@ -24,10 +24,12 @@ pub(super) fn delete(table: &mut Ruleset, set: &str, keys: &[ElementKey]) -> Res
 }
 
 pub(super) fn renew(table: &mut Ruleset, set: &str, list: &[Element]) -> Result<(), Errno> {
-    add(table, set, list)?;
+    // Three messages: the kernel goes on with the next when it refuses one.
     let keys: Vec<_> = list.iter().map(|(key, _)| key.clone()).collect();
-    delete(table, set, &keys)?;
-    add(table, set, list)
+    let added = add(table, set, list);
+    let deleted = delete(table, set, &keys);
+    let added_again = add(table, set, list);
+    added.and(deleted).and(added_again)
 }
 
 /// In a set of intervals a single key is the range from itself to itself.
@@ -59,11 +61,10 @@ fn add_one(table: &mut Ruleset, set: &str, key: &ElementKey, value: &ElementValu
     if interval && elements.keys().any(|other| overlap(&lengths, &key, other)) {
         return Err(EEXIST);
     }
-    if size.is_some_and(|size| elements.len() >= size as usize) {
-        return Err(ENFILE);
-    }
+    // As in recent kernels the element is there for the rest of the batch, which fails.
+    let full = size.is_some_and(|size| elements.len() >= size as usize);
     elements.insert(key, value.clone());
-    Ok(())
+    if full { Err(ENFILE) } else { Ok(()) }
 }
 
 fn known(set: &mut Set) -> Result<&mut BTreeMap<ElementKey, ElementValue>, Errno> {

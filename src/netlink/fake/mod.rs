@@ -4,11 +4,14 @@
 mod apply;
 mod elements;
 mod refs;
+#[cfg(test)]
+mod tests;
 
 use super::{GenId, Kernel, KernelError, Refusal};
 use crate::plan::Plan;
 use crate::ruleset::{Chain, ElementKey, ElementValue, Elements, ObjectDef, Ruleset, Set};
-use apply::Transaction;
+use apply::{Transaction, may_jump};
+use nix::libc::EMLINK;
 use std::collections::BTreeMap;
 
 /// nf_tables as one table in memory. Time stands still: an element lives until a test removes it.
@@ -111,16 +114,23 @@ impl FakeKernel {
     }
 
     fn validate(&self, plan: &Plan) -> Result<Transaction, KernelError> {
+        let transaction = self.attempt(plan, false)?;
+        // As in the kernel: where the outcome has a loop, a second pass tells which operations made it.
+        if transaction.is_too_deep() { self.attempt(plan, true) } else { Ok(transaction) }
+    }
+
+    fn attempt(&self, plan: &Plan, follow_jumps: bool) -> Result<Transaction, KernelError> {
         let mut transaction = Transaction::new(self.table.clone(), self.handles);
         let mut refusals = Vec::new();
         for (index, op) in plan.ops.iter().enumerate() {
             let wanted = self.refusals.get(&index).copied();
-            if let Err(errno) = wanted.map_or_else(|| transaction.apply(op), Err) {
+            let mut result = wanted.map_or_else(|| transaction.apply(op), Err);
+            if follow_jumps && may_jump(op) && transaction.is_too_deep() {
+                result = result.and(Err(EMLINK));
+            }
+            if let Err(errno) = result {
                 refusals.push(Refusal { op: Some(index), errno, detail: None });
             }
-        }
-        if refusals.is_empty() {
-            refusals.extend(transaction.too_deep(plan));
         }
         if refusals.is_empty() { Ok(transaction) } else { Err(KernelError::Refused(refusals)) }
     }

@@ -8,17 +8,15 @@ pub(super) const DEPTH_MAX: usize = 16;
 
 pub(super) fn of_object(table: &Ruleset, wanted: &str) -> bool {
     let named = |expr: &Expr| matches!(expr, Expr::Object { name, .. } if name == wanted);
-    exprs(table).any(|(_, expr)| named(expr))
-        || values(table).any(|value| value.object.as_deref() == Some(wanted))
+    exprs(table).any(named) || values(table).any(|value| value.object.as_deref() == Some(wanted))
 }
 
 pub(super) fn of_set(table: &Ruleset, wanted: &str) -> bool {
-    exprs(table).any(|(_, expr)| set_of(expr) == Some(wanted))
+    exprs(table).any(|expr| set_of(expr) == Some(wanted))
 }
 
-/// Rules of the chain itself do not count: they go with it.
 pub(super) fn of_chain(table: &Ruleset, wanted: &str) -> bool {
-    exprs(table).any(|(chain, expr)| chain != wanted && verdict_of(expr).and_then(target) == Some(wanted))
+    exprs(table).any(|expr| verdict_of(expr).and_then(target) == Some(wanted))
         || values(table).any(|value| value.verdict.as_ref().and_then(target) == Some(wanted))
 }
 
@@ -45,20 +43,16 @@ pub(super) fn depth_within<'a>(
 fn targets<'a>(table: &'a Ruleset, chain: &'a str) -> impl Iterator<Item = &'a str> {
     let rules = table.chains.get(chain).into_iter().flat_map(|chain| &chain.rules);
     rules.flat_map(|rule| &rule.exprs).flat_map(|expr| {
-        let map = match expr {
-            Expr::Lookup { set, verdict: true, .. } => table.sets.get(set),
-            _ => None,
-        };
+        // The kernel follows the jumps in a map also where it is only asked whether it has the key.
+        let map = set_of(expr).and_then(|set| table.sets.get(set));
         let in_map = map.and_then(|set| set.elements.known()).into_iter().flat_map(BTreeMap::values);
         let in_map = in_map.filter_map(|value| value.verdict.as_ref());
         in_map.chain(verdict_of(expr)).filter_map(target)
     })
 }
 
-fn exprs(table: &Ruleset) -> impl Iterator<Item = (&str, &Expr)> {
-    table.chains.iter().flat_map(|(name, chain)| {
-        chain.rules.iter().flat_map(|rule| &rule.exprs).map(move |expr| (name.as_str(), expr))
-    })
+fn exprs(table: &Ruleset) -> impl Iterator<Item = &Expr> {
+    table.chains.values().flat_map(|chain| &chain.rules).flat_map(|rule| &rule.exprs)
 }
 
 fn values(table: &Ruleset) -> impl Iterator<Item = &ElementValue> {
@@ -66,18 +60,14 @@ fn values(table: &Ruleset) -> impl Iterator<Item = &ElementValue> {
 }
 
 fn set_of(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Lookup { set, .. } | Expr::Dynset { set, .. } => Some(set),
-        Expr::ObjectMap { map, .. } => Some(map),
-        _ => None,
+    if let Expr::Lookup { set, .. } | Expr::Dynset { set, .. } | Expr::ObjectMap { map: set, .. } = expr {
+        return Some(set);
     }
+    None
 }
 
 fn verdict_of(expr: &Expr) -> Option<&Verdict> {
-    match expr {
-        Expr::Verdict(verdict) => Some(verdict),
-        _ => None,
-    }
+    if let Expr::Verdict(verdict) = expr { Some(verdict) } else { None }
 }
 
 fn target(verdict: &Verdict) -> Option<&str> {
