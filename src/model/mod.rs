@@ -2,6 +2,7 @@
 
 mod book;
 pub mod never;
+mod print;
 mod resolved;
 
 pub use book::{AddressBook, BROADCAST, LearnedAddress};
