@@ -33,7 +33,9 @@ pub enum KernelError {
     #[error("the kernel's answer was lost")]
     Unknown,
     /// Nothing was applied: it does not fit into one netlink message here.
-    #[error("a batch of {bytes} octets is too large for the socket; raise net.core.wmem_max above it, or run as root outside a user namespace")]
+    #[error(
+        "a batch of {bytes} octets is too large for the socket; raise net.core.wmem_max above it, or run as root outside a user namespace"
+    )]
     TooLarge { bytes: usize },
     #[error("no permission to use nf_tables: CAP_NET_ADMIN is needed")]
     Permission,

@@ -3,13 +3,17 @@
 //! The same types describe what is wanted (made by `compile`) and what is held (decoded by `netlink`), so that the
 //! two can be compared. `text` prints a ruleset as `nft -f` takes it.
 
+mod build;
 mod element;
 mod expr;
+mod text;
 
+pub use build::{Part, RuleBuilder};
 pub use element::{Element, ElementKey, ElementValue, Elements, Field};
 pub use expr::{
     CmpOp, CtKey, DynsetOp, Expr, LimitUnit, MetaKey, ObjectKind, PayloadBase, Reg, RejectKind, Verdict,
 };
+pub use text::{element_words, key_words};
 
 use crate::diag::Span;
 use std::collections::BTreeMap;
@@ -154,7 +158,9 @@ impl PartialEq for ObjectDef {
                 Self::CtHelper { helper: a, l3proto: b, l4proto: c },
                 Self::CtHelper { helper: d, l3proto: e, l4proto: f },
             ) => (a, b, c) == (d, e, f),
-            (Self::Counter { .. }, Self::CtHelper { .. }) | (Self::CtHelper { .. }, Self::Counter { .. }) => false,
+            (Self::Counter { .. }, Self::CtHelper { .. }) | (Self::CtHelper { .. }, Self::Counter { .. }) => {
+                false
+            }
         }
     }
 }
