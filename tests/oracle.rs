@@ -5,7 +5,7 @@ mod common;
 
 use common::golden::{Case, cases};
 use common::ns;
-use portgrave::netlink::{Kernel, Netlink};
+use portgrave::netlink::{Kernel, NfTables};
 use portgrave::plan::diff;
 use std::process::{Command, Stdio};
 
@@ -40,7 +40,7 @@ fn by_nft(case: &Case) -> String {
 fn by_us(case: &Case) -> String {
     flush();
     let want = case.ruleset();
-    let mut kernel = Netlink::open().expect("a netlink socket");
+    let mut kernel = NfTables;
     kernel.commit(&diff(&want, None), None).unwrap_or_else(|error| panic!("{}: {error:?}", case.name));
     let held = kernel.read(u32::MAX).expect("the table is readable");
     let left = diff(&want, held.as_ref());

@@ -2,7 +2,7 @@
 //! being a SYN. Those that the policy permits get in, whichever side speaks first.
 
 use crate::compile::ADOPTED_SETS;
-use crate::model::{Action, AddressBook, Packet, Policy, verdict};
+use crate::model::{AddressBook, Decision, Packet, Policy, verdict};
 use crate::plan::Op;
 use crate::ruleset::{Element, ElementKey, ElementValue, Ruleset};
 use crate::types::{Direction, Family};
@@ -51,7 +51,7 @@ fn is_permitted(policy: &Policy, book: &AddressBook, connection: &Connection) ->
             port: Some(to),
             source_port: Some(from),
         };
-        verdict(policy, book, &packet).action == Some(Action::Allow)
+        verdict(policy, book, &packet).action == Decision::Allow
     })
 }
 

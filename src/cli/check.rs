@@ -5,7 +5,7 @@ use super::{Inputs, report};
 use crate::apply::{self, explain};
 use crate::compile::Features;
 use crate::diag::{Finding, Findings};
-use crate::netlink::Netlink;
+use crate::netlink::NfTables;
 use clap::Args;
 use serde_json::json;
 use std::process::ExitCode;
@@ -56,7 +56,7 @@ fn load_aside(want: &crate::ruleset::Ruleset) -> Result<(), Findings> {
     crate::host::namespace::enter_fresh().map_err(|error| {
         failed(format!("no network namespace for --kernel: {error}"))
     })?;
-    let mut kernel = Netlink::open().map_err(|error| failed(error.to_string()))?;
+    let mut kernel = NfTables;
     match apply::settle(&mut kernel, want, &mut || None, &[]) {
         Ok(_) => Ok(()),
         Err(apply::ApplyError::Refused { plan, refusals }) => Err(explain(&plan, &refusals, want)),

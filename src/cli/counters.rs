@@ -1,7 +1,7 @@
 //! `counters`: packets and octets of every rule.
 
 use super::report;
-use crate::netlink::{Kernel, Netlink};
+use crate::netlink::{Kernel, NfTables};
 use crate::ruleset::{ObjectDef, Ruleset};
 use clap::Args;
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub(super) struct Counter {
 }
 
 pub(super) fn run(args: &CountersArgs) -> ExitCode {
-    match Netlink::open().and_then(|mut kernel| kernel.read(0)) {
+    match NfTables.read(0) {
         Ok(Some(held)) => {
             print(&counters(&held), args.json);
             ExitCode::SUCCESS

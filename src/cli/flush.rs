@@ -2,7 +2,7 @@
 
 use super::report;
 use crate::apply;
-use crate::netlink::Netlink;
+use crate::netlink::NfTables;
 use clap::Args;
 use serde_json::json;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ pub(super) struct FlushArgs {
 }
 
 pub(super) fn run(args: &FlushArgs) -> ExitCode {
-    let flushed = Netlink::open().map_err(Into::into).and_then(|mut kernel| apply::flush(&mut kernel));
+    let flushed = apply::flush(&mut NfTables);
     match flushed {
         Ok(changed) if args.json => report::say(&format!("{:#}\n", json!({ "changed": changed }))),
         Ok(true) => report::say("the table inet portgrave is removed; nothing of portgrave filters any more\n"),

@@ -3,7 +3,7 @@
 use super::context::{Context, nothing_done};
 use super::{Inputs, lookups, report};
 use crate::apply;
-use crate::netlink::Netlink;
+use crate::netlink::NfTables;
 use crate::plan::diff;
 use crate::ruleset::Ruleset;
 use clap::Args;
@@ -67,7 +67,7 @@ pub(super) fn run(args: &PlanArgs) -> ExitCode {
 
 /// What the kernel holds, with the texts of what was committed last.
 fn held(committed: &Option<Ruleset>) -> Result<Option<Ruleset>, String> {
-    let mut kernel = Netlink::open().map_err(|error| error.to_string())?;
+    let mut kernel = NfTables;
     let mut held = apply::held(&mut kernel, &mut || committed.clone()).map_err(|error| error.to_string())?;
     if let (Some(held), Some(committed)) = (&mut held, committed) {
         held.take_texts(committed);
