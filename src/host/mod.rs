@@ -1,1 +1,4 @@
-//!
+//! Small touches of the operating system, one file each.
+
+pub mod files;
+pub mod namespace;
