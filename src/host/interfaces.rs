@@ -107,7 +107,7 @@ mod tests {
         if std::env::var_os(NAMESPACE).is_some() {
             return check_namespace(&read().unwrap());
         }
-        let script = "ip link set lo up && ip link add d0 type dummy && ip link add d1 type dummy && \
+        let script = "ip link set lo up && ip link add d0 type veth peer name d1 && \
                       ip addr add 192.0.2.5/26 dev d0 && ip addr add 198.51.100.9/31 dev d0 && \
                       ip addr add 203.0.113.5/24 brd 203.0.113.99 dev d1 && ip addr add 203.0.113.77/32 dev d1 && \
                       ip -6 addr add 2001:db8:5::1/64 dev d1 nodad && exec \"$@\"";
