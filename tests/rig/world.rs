@@ -123,6 +123,15 @@ impl World {
         self.name_server = Some(server);
     }
 
+    /// Makes an address of the peer's the one that its clients come from, where they do not choose.
+    pub fn speak_from(&self, address: IpAddr) {
+        let route = match Family::of(address) {
+            Family::V4 => format!("route replace default via 93.184.10.1 src {address}\n"),
+            Family::V6 => format!("route replace default via 2606:2800:10::1 dev up0 src {address}\n"),
+        };
+        self.peer.ip(&route);
+    }
+
     fn connect(&self, host: Host, net: u8) {
         let link = format!("r{net}");
         let ns = self.ns(host);
