@@ -12,11 +12,11 @@ use std::time::Duration;
 
 /// Connections that were open before the first apply: how long the policy has to see each of them once.
 const ADOPTION: Duration = Duration::from_secs(600);
-const ADOPTED_SIZE: u32 = 65_536;
+const ADOPTED_SIZE: u32 = 16_384;
 
 /// How long a peer that opened a control connection may open data connections: as long as conntrack keeps an idle one.
 const FTP_PEER_TIMEOUT: Duration = Duration::from_secs(5 * 86_400);
-const FTP_PEERS: u32 = 65_535;
+const FTP_PEERS: u32 = 4096;
 
 /// Echo requests a second, and how many at once, in each direction and family.
 const ECHO_RATE: (u64, u32) = (50, 100);

@@ -12,6 +12,8 @@ mod key;
 mod other;
 mod ports;
 
+pub use baseline::ADOPTED_SETS;
+
 use crate::diag::{Finding, Findings, Span};
 use crate::model::{AddressBook, Baseline, BaselineRule, Policy, Rule as PolicyRule};
 use crate::ruleset::{Object, ObjectDef, Rule, Ruleset, Set};

@@ -39,6 +39,21 @@ impl Summary {
     }
 }
 
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::default() {
+            return f.write_str("nothing changes");
+        }
+        write!(f, "rules: {} added, {} deleted; ", self.rules_added, self.rules_deleted)?;
+        write!(f, "sets, chains and counters: {} added, {} deleted; ", self.objects_added, self.objects_deleted)?;
+        write!(f, "elements: {} added, {} deleted", self.elements_added, self.elements_deleted)?;
+        if self.lifetimes_renewed > 0 {
+            write!(f, "; lifetimes renewed: {}", self.lifetimes_renewed)?;
+        }
+        Ok(())
+    }
+}
+
 impl Plan {
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty()

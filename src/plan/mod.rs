@@ -99,3 +99,6 @@ impl Op {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

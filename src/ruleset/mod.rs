@@ -30,6 +30,20 @@ pub struct Ruleset {
     pub chains: BTreeMap<String, Chain>,
 }
 
+impl Ruleset {
+    /// Gives rules that were read the texts of equal rules of the same chain.
+    pub fn take_texts(&mut self, known: &Self) {
+        for (name, chain) in &mut self.chains {
+            let Some(known) = known.chains.get(name) else { continue };
+            for rule in &mut chain.rules {
+                if let Some(same) = known.rules.iter().find(|candidate| *candidate == rule) {
+                    rule.text.clone_from(&same.text);
+                }
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chain {
     pub base: Option<BaseChain>,
