@@ -166,7 +166,8 @@ fn groups_ship_empty_but_those_that_we_fill() {
 fn all_switches_ship_off_but_ntp_and_external_dns() {
     let parsed = parsed(&[SHIPPED]);
     let features: Vec<_> = parsed.files.iter().flat_map(|file| &file.features).collect();
-    let of_table: BTreeSet<&str> = TABLE.iter().map(|row| row.3).filter(|switch| !switch.is_empty()).collect();
+    let of_table: BTreeSet<&str> =
+        TABLE.iter().map(|row| row.3).filter(|switch| !switch.is_empty()).collect();
     assert_eq!(features.iter().map(|(name, _)| name.value.as_str()).collect::<BTreeSet<_>>(), of_table);
     for (name, on) in features {
         assert_eq!(*on, ["ntp", "external-dns"].contains(&name.value.as_str()), "{}", name.value);
@@ -207,8 +208,12 @@ fn each_example_and_all_together_complete_the_shipped_policy() {
 
 #[test]
 fn a_site_that_relays_to_another_port_says_so_in_one_line() {
-    let policy = sound(&parsed(&[SHIPPED, "language = 1\n[services]\nsmtp-out = { ports = [\"tcp/587\"] }\n"]));
-    assert_eq!(rule_of(&policy, "R07").ports.iter().map(ToString::to_string).collect::<Vec<_>>(), ["tcp/587"]);
+    let policy =
+        sound(&parsed(&[SHIPPED, "language = 1\n[services]\nsmtp-out = { ports = [\"tcp/587\"] }\n"]));
+    assert_eq!(
+        rule_of(&policy, "R07").ports.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["tcp/587"]
+    );
 }
 
 const SHIPPED: &str = include_str!("../policy/clearswift-seg.toml");

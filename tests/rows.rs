@@ -10,7 +10,8 @@ use rig::{Agent, Check, Fill, Outcome, Part, Probe, ROWS, RowResult, World, isol
 fn proven_world() -> World {
     let mut world = World::new();
     world.serve_names();
-    let mut probes: Vec<Probe> = ROWS.iter().flat_map(|row| rig::checks(row).0).map(|check| check.probe).collect();
+    let mut probes: Vec<Probe> =
+        ROWS.iter().flat_map(|row| rig::checks(row).0).map(|check| check.probe).collect();
     probes.sort();
     probes.dedup();
     for probe in &probes {
@@ -33,7 +34,9 @@ fn all_checks_hold(results: &[RowResult]) {
 fn expected(check: &Check, on: fn(&Part) -> bool, fill: Fill) -> bool {
     match &check.probe {
         Probe::Flow(flow) => rig::allowed_by(ROWS, on, fill, flow).is_some(),
-        Probe::Ftp(_) => check.passes && ROWS.iter().filter(|row| row.id == "R02").all(|row| on(&row.parts[0])),
+        Probe::Ftp(_) => {
+            check.passes && ROWS.iter().filter(|row| row.id == "R02").all(|row| on(&row.parts[0]))
+        }
     }
 }
 
@@ -99,7 +102,9 @@ fn a_row_that_the_policy_lacks_or_opens_too_far_fails_its_check() {
         let site = agent.policy("site", &rig::all_on());
         let empty = agent.policy("empty", &rig::with_rows(&[]).0);
         let open = agent.policy("open", OPEN);
-        for (policies, what) in [([&empty, &site], "without its rule"), ([&open, &site], "with everything open")] {
+        for (policies, what) in
+            [([&empty, &site], "without its rule"), ([&open, &site], "with everything open")]
+        {
             agent.apply(&world.gw, &policies.map(|path| path.as_path()));
             for row in ROWS {
                 let (checks, _) = rig::checks(row);
@@ -115,7 +120,8 @@ fn a_row_that_the_policy_lacks_or_opens_too_far_fails_its_check() {
 fn the_shipped_policy_has_the_rows_and_switches_of_the_table() {
     let policy = rig::shipped();
     let rules = policy["rule"].as_array().expect("rules");
-    let mut rows: Vec<String> = rules.iter().filter_map(|rule| rule.as_table()).flat_map(rig::rows_of).collect();
+    let mut rows: Vec<String> =
+        rules.iter().filter_map(|rule| rule.as_table()).flat_map(rig::rows_of).collect();
     rows.sort();
     rows.dedup();
     assert_eq!(rows, ids());
