@@ -16,7 +16,8 @@ pub(super) fn did_you_mean<'a>(what: &str, name: &str, known: impl IntoIterator<
 /// The known name that takes the fewest changes, or that is the whole beginning of the other.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let allowed = if name.len() < 4 { 1 } else { (name.len() / 3).max(2) };
-    let close = known.iter().map(|other| (distance(name, other), *other));
+    let close = known.iter().filter(|other| other.len().abs_diff(name.len()) <= 4 * allowed);
+    let close = close.map(|other| (distance(name, other), *other));
     let best = close.filter(|(changes, _)| *changes <= allowed).min();
     best.map(|(_, other)| other).or_else(|| same_beginning(name, known))
 }
