@@ -17,7 +17,8 @@ pub fn did_you_mean<'a>(what: &str, name: &str, known: impl IntoIterator<Item = 
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let known: Vec<&str> = known.into_iter().collect();
     let allowed = if name.len() < 4 { 1 } else { (name.len() / 3).max(2) };
-    let close = known.iter().map(|other| (distance(name, other), *other));
+    let close = known.iter().filter(|other| other.len().abs_diff(name.len()) <= 4 * allowed);
+    let close = close.map(|other| (distance(name, other), *other));
     let best = close.filter(|(changes, _)| *changes <= allowed).min();
     best.map(|(_, other)| other).or_else(|| same_beginning(name, &known))
 }

@@ -6,7 +6,7 @@ use crate::diag::did_you_mean;
 use super::services::{self, Opens};
 use super::{Action, Peers, Rule};
 use crate::diag::{Finding, Findings};
-use crate::policy::{Peer, RuleEntry, Spanned};
+use crate::policy::{Peer, RuleEntry};
 use crate::types::{Direction, PortMatch, Protocol};
 
 pub(super) struct Draft<'a> {
