@@ -58,8 +58,8 @@ pub const SERVICES: &[Service] = &[
     service(&["imap"], &["tcp/143"], "IMAP"),
     service(&["imaps"], &["tcp/993"], "IMAP over TLS"),
     service(&["ipp"], &["tcp/631"], "Internet Printing Protocol"),
-    service(&["isakmp"], &["udp/500"], "IKE key exchange of IPsec"),
     service(&["ipsec-nat-t"], &["udp/4500"], "IPsec through NAT"),
+    service(&["isakmp"], &["udp/500"], "IKE key exchange of IPsec"),
     service(&["iscsi-target"], &["tcp/3260"], "iSCSI"),
     service(&["kerberos"], &["tcp/88", "udp/88"], "Kerberos"),
     service(&["kpasswd"], &["tcp/464", "udp/464"], "Kerberos password change"),
@@ -118,6 +118,21 @@ mod tests {
             assert_eq!(service.ports().len(), service.ports.len(), "{}", service.names[0]);
             assert!(!service.ports.is_empty() && !service.about.is_empty());
         }
+    }
+
+    #[test]
+    fn the_policy_reference_has_every_service() {
+        let reference = include_str!("../../docs/policy-reference.md");
+        for service in SERVICES {
+            let names: Vec<String> = service.names.iter().map(|name| format!("`{name}`")).collect();
+            let line = format!("| {} | {} | {} |", names.join(", "), service.ports.join(", "), service.about);
+            assert!(reference.contains(&line), "{line}");
+        }
+    }
+
+    #[test]
+    fn services_are_sorted_by_their_first_name() {
+        assert!(SERVICES.is_sorted_by_key(|service| service.names[0]));
     }
 
     #[test]

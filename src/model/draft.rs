@@ -2,11 +2,11 @@
 
 use super::groups::{self, Holds};
 use super::merge::Merged;
-use super::nearest::did_you_mean;
 use super::services::{self, Opens};
 use super::{Action, Peers, Rule};
+use crate::diag::did_you_mean;
 use crate::diag::{Finding, Findings};
-use crate::policy::{Peer, RuleEntry, Spanned};
+use crate::policy::{Peer, RuleEntry};
 use crate::types::{Direction, PortMatch, Protocol};
 
 pub(super) struct Draft<'a> {
