@@ -1,7 +1,7 @@
 //! `[baseline]`: which of the agent's own rules are switched off.
 
 use super::merge::Merged;
-use super::nearest::did_you_mean;
+use crate::diag::did_you_mean;
 use super::{Baseline, BaselineRule};
 use crate::diag::{Finding, Findings};
 

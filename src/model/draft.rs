@@ -2,7 +2,7 @@
 
 use super::groups::{self, Holds};
 use super::merge::Merged;
-use super::nearest::did_you_mean;
+use crate::diag::did_you_mean;
 use super::services::{self, Opens};
 use super::{Action, Peers, Rule};
 use crate::diag::{Finding, Findings};

@@ -7,7 +7,6 @@ mod checks;
 mod draft;
 mod groups;
 mod merge;
-mod nearest;
 pub mod never;
 mod print;
 mod resolve;

@@ -2,7 +2,7 @@
 
 use super::catalogue;
 use super::merge::Merged;
-use super::nearest::did_you_mean;
+use crate::diag::did_you_mean;
 use crate::diag::{Finding, Findings};
 use crate::policy::{PortTerm, ServiceEntry, Spanned};
 use crate::types::{PortMatch, Protocol};

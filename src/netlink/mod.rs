@@ -1,11 +1,31 @@
 //! A plan as bytes, the kernel's answers, and what the kernel holds.
+//!
+//! Reading and the elements of sets are plain safe code; the other messages are written through libnftnl (feature
+//! `kernel`). [`fake`] is a kernel in memory that is as atomic as the real one.
 
-pub mod fake;
+pub mod attr;
+pub mod batch;
 #[cfg(feature = "kernel")]
-pub mod sys;
+mod connection;
+pub mod decode;
+pub mod elements;
+#[cfg(feature = "kernel")]
+pub mod encode;
+pub mod fake;
+pub mod message;
+#[cfg(feature = "kernel")]
+mod nf_tables;
+#[cfg(feature = "kernel")]
+mod read;
+#[cfg(feature = "kernel")]
+mod sys;
+pub mod wire;
+
+#[cfg(feature = "kernel")]
+pub use nf_tables::NfTables;
 
 use crate::plan::Plan;
-use crate::ruleset::Ruleset;
+use crate::ruleset::{ElementKey, ElementValue, Ruleset, Set};
 
 /// The generation id of nf_tables in this network namespace: it moves on with anybody's commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +54,14 @@ pub enum KernelError {
     Unknown,
     /// Nothing was applied: it does not fit into one netlink message here.
     #[error(
-        "a batch of {bytes} octets is too large for the socket; raise net.core.wmem_max above it, or run as root outside a user namespace"
+        "a batch of {bytes} octets is too large for the socket; set net.core.wmem_max to {} or more, or run as root \
+         outside a user namespace",
+        wmem_for(*.bytes)
     )]
     TooLarge { bytes: usize },
+    /// Nothing was sent: a mistake of this program, which made an operation that no kernel could take.
+    #[error("operation {op} of the plan cannot be written: {what}")]
+    Unwritable { op: usize, what: &'static str },
     #[error("no permission to use nf_tables: CAP_NET_ADMIN is needed")]
     Permission,
     #[error("{0}: {1}")]
@@ -46,6 +71,11 @@ pub enum KernelError {
     Malformed(&'static str),
 }
 
+/// The least `net.core.wmem_max` with which a batch can be sent: the kernel doubles it and keeps 32 octets.
+pub fn wmem_for(bytes: usize) -> usize {
+    (bytes + 32).div_ceil(2)
+}
+
 /// nf_tables, as far as this program uses it.
 pub trait Kernel {
     fn generation(&mut self) -> Result<GenId, KernelError>;
@@ -53,6 +83,14 @@ pub trait Kernel {
     /// The table as it is; `None` if there is none. Elements of sets whose head says that they hold more than
     /// `dump_limit` are left [`crate::ruleset::Elements::Unread`].
     fn read(&mut self, dump_limit: u32) -> Result<Option<Ruleset>, KernelError>;
+
+    /// What a set holds for exactly this key, which is how the elements of a set too large for a dump are checked.
+    fn lookup(
+        &mut self,
+        set: &str,
+        head: &Set,
+        key: &ElementKey,
+    ) -> Result<Option<ElementValue>, KernelError>;
 
     /// Applies all operations or none. With a generation id: only if it is still current.
     fn commit(&mut self, plan: &Plan, generation: Option<GenId>) -> Result<(), KernelError>;

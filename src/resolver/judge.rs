@@ -179,7 +179,7 @@ fn address(record: &ParsedRecord<'_, [u8]>) -> Result<Option<IpAddr>, ParseError
     Ok(record.to_record::<Aaaa>()?.map(|v6| v6.data().addr().into()))
 }
 
-fn wire(name: &impl ToName) -> Vec<u8> {
+pub(super) fn wire(name: &impl ToName) -> Vec<u8> {
     name.to_vec().as_slice().to_vec()
 }
 
@@ -187,3 +187,6 @@ fn wire(name: &impl ToName) -> Vec<u8> {
 fn lowered(name: &impl ToName) -> Key {
     wire(name).to_ascii_lowercase()
 }
+
+#[cfg(test)]
+mod tests;

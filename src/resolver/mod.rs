@@ -17,3 +17,6 @@ pub use client::{Limits, lookup_all};
 pub use judge::{Ignored, Judged, Transport, judge};
 pub use outcome::{Answer, Counters, Failure, Lookup, Lookups};
 pub use question::{ENTROPY, Question};
+
+#[cfg(test)]
+mod script;

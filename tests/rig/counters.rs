@@ -105,6 +105,9 @@ mod tests {
         let counters = Counters::parse(text);
         assert_eq!(counters.get("a", "x"), 3);
         assert_eq!(counters.get("portgrave", "default.in"), 7);
-        assert_eq!(counters.moved_since(&Counters::default()), BTreeMap::from([("default.in".to_owned(), 7)]));
+        assert_eq!(
+            counters.moved_since(&Counters::default()),
+            BTreeMap::from([("default.in".to_owned(), 7)])
+        );
     }
 }

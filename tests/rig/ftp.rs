@@ -13,6 +13,13 @@ pub enum FtpMode {
     Passive { to: u16 },
 }
 
+/// What a peer of FTP rows is to the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FtpRole {
+    Server,
+    Client,
+}
+
 /// A session and its one data connection.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FtpCase {
@@ -39,10 +46,12 @@ impl FtpCase {
 
     /// Opens the control connection, announces the data connection, and tells what becomes of that.
     pub fn send(&self, world: &World) -> Seen {
-        let control = Flow { from: self.client, to: self.server, proto: Proto::Tcp, port: 21, broadcast: false };
+        let control =
+            Flow { from: self.client, to: self.server, proto: Proto::Tcp, port: 21, broadcast: false };
         let failed = |problem: String| Seen { outcome: Outcome::Lost(problem), moved: Vec::new() };
         let (client, server) = match control.open(world) {
-            Ok(pair) => pair,
+            Ok(Some(pair)) => pair,
+            Ok(None) => return Seen { outcome: Outcome::Dropped, moved: Vec::new() },
             Err(problem) => return failed(format!("control connection: {problem}")),
         };
         if let Err(error) = self.talk(&client, &server) {
@@ -50,11 +59,18 @@ impl FtpCase {
         }
         match self.mode {
             FtpMode::Active { from, to } => {
-                let data = Flow { from: self.server, to: self.client, proto: Proto::Tcp, port: to, broadcast: false };
+                let data = Flow {
+                    from: self.server,
+                    to: self.client,
+                    proto: Proto::Tcp,
+                    port: to,
+                    broadcast: false,
+                };
                 data.send_from(world, from.unwrap_or_else(next_source_port))
             }
             FtpMode::Passive { to } => {
-                Flow { from: self.client, to: self.server, proto: Proto::Tcp, port: to, broadcast: false }.send(world)
+                Flow { from: self.client, to: self.server, proto: Proto::Tcp, port: to, broadcast: false }
+                    .send(world)
             }
         }
     }
@@ -66,7 +82,9 @@ impl FtpCase {
             return Ok(());
         }
         match self.mode {
-            FtpMode::Active { to, .. } => say(client, server, &format!("{}\r\n", port_command(self.client.1, to))),
+            FtpMode::Active { to, .. } => {
+                say(client, server, &format!("{}\r\n", port_command(self.client.1, to)))
+            }
             FtpMode::Passive { to } => {
                 let ask = if self.server.1.is_ipv4() { "PASV\r\n" } else { "EPSV\r\n" };
                 say(client, server, ask)?;
@@ -76,10 +94,11 @@ impl FtpCase {
     }
 }
 
-/// Where the peer of FTP rows is, and the gateway.
+/// A session between the gateway and a peer that is either always the server or always the client.
 pub fn ftp_case(gateway_is_client: bool, family: Family, mode: FtpMode) -> FtpCase {
     let gateway = (Host::Gw, super::world::address(Host::Gw, family));
-    let peer = (Host::Peer, super::world::group_address("ftp-servers", family));
+    let role = if gateway_is_client { FtpRole::Server } else { FtpRole::Client };
+    let peer = (Host::Peer, super::world::ftp_address(role, family));
     let (client, server) = if gateway_is_client { (gateway, peer) } else { (peer, gateway) };
     FtpCase { client, server, mode, announced: true }
 }

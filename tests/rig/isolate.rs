@@ -94,7 +94,8 @@ fn end_with_parent() {
 fn private_run() {
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).expect("private mounts");
-    mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755")).expect("a tmpfs on /run");
+    mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755"))
+        .expect("a tmpfs on /run");
     for directory in ["/run/netns", "/run/sshd", "/run/lock"] {
         std::fs::create_dir_all(directory).expect("a directory in the private /run");
     }

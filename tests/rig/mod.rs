@@ -20,20 +20,36 @@ mod policy;
 mod row_checks;
 mod row_report;
 mod rows_table;
+pub mod servers;
 mod socket;
 mod world;
 
-pub use agent::Agent;
+pub use agent::{Agent, printed, program};
 pub use counters::Counters;
 pub use flow::{Flow, Outcome, Proto};
-pub use ftp::{FtpCase, FtpMode};
+pub use ftp::{FtpCase, FtpMode, FtpRole};
 pub use isolate::{isolated, say};
 pub use netns::{Ns, Process};
-pub use policy::{Fill, all_on, rows_of, shipped, site, with_rows};
+pub use policy::{Fill, all_on, rows_of, shipped, shipped_path, site, with_rows};
 pub use row_checks::{Check, Class, Probe, allowed_by, checks};
 pub use row_report::{RowResult, print_failures, print_table};
 pub use rows_table::{Part, Peers, Port, ROWS, Row, Way, names, switches};
-pub use world::{Family, Host, World};
+pub use world::{Family, Host, World, address, ftp_address, group_address, lan_address, name_address};
 
 /// How long a test waits for what should come at once. Only a failing test ever waits that long.
 pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Asks again until it holds.
+///
+/// # Panics
+/// With the last answer, when patience is at its end.
+pub fn eventually<T, E: std::fmt::Debug>(ask: impl Fn() -> Result<T, E>) -> T {
+    let start = std::time::Instant::now();
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(why) => assert!(start.elapsed() < PATIENCE, "still not: {why:?}"),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}

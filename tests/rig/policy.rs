@@ -1,8 +1,7 @@
 //! Policies for tests, made from the shipped one.
 
-use super::Family;
 use super::rows_table::switches;
-use super::world::{GROUPS, group_address};
+use super::world::{GROUPS, group_members};
 use std::path::PathBuf;
 use toml::{Table, Value};
 
@@ -61,7 +60,8 @@ pub fn site(fill: Fill, on: bool) -> String {
         if fill == Fill::Shipped && ["admins", "ksn-servers"].contains(&group) {
             continue;
         }
-        let addresses = Family::BOTH.map(|family| format!("\"{}\"", group_address(group, family)));
+        let addresses: Vec<String> =
+            group_members(group).into_iter().map(|address| format!("\"{address}\"")).collect();
         text.push_str(&format!("{group} = [{}]\n", addresses.join(", ")));
     }
     text

@@ -3,7 +3,7 @@
 use super::ftp::{FtpCase, FtpMode, ftp_case};
 use super::policy::Fill;
 use super::rows_table::{Part, Peers, Port, Row, VENDOR_ADDRESSES, Way};
-use super::world::{LAN_BROADCAST, address, group_address, lan_address, name_address};
+use super::world::{LAN_BROADCAST, address, group_address, group_members, lan_address, name_address};
 use super::{Family, Flow, Host, Proto};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -77,14 +77,23 @@ pub fn checks(row: &Row) -> (Vec<Check>, Vec<&'static str>) {
     if row.parts.iter().any(|part| matches!(part.peers, Peers::Addresses(_))) {
         missing.push("no IPv6: IPv4 addresses");
     }
-    if row.parts.iter().any(|part| part.ports.iter().any(|port| port.has(Proto::Tcp, 53)) && part.ports.len() > 1) {
+    if row
+        .parts
+        .iter()
+        .any(|part| part.ports.iter().any(|port| port.has(Proto::Tcp, 53)) && part.ports.len() > 1)
+    {
         missing.push("no other protocol: UDP and TCP");
     }
     (checks, missing)
 }
 
 /// Whether a flow is allowed by any of these parts.
-pub fn allowed_by<'a>(rows: &'a [Row], on: impl Fn(&Part) -> bool, fill: Fill, flow: &Flow) -> Option<&'a str> {
+pub fn allowed_by<'a>(
+    rows: &'a [Row],
+    on: impl Fn(&Part) -> bool,
+    fill: Fill,
+    flow: &Flow,
+) -> Option<&'a str> {
     let far = if flow.is_in() { flow.from.1 } else { flow.to.1 };
     let way = |part: &Part| match part.way {
         Way::Both => true,
@@ -105,7 +114,7 @@ fn is_peer(peers: Peers, fill: Fill, far: IpAddr) -> bool {
     match peers {
         Peers::Any => true,
         Peers::Group("admins" | "ksn-servers") if fill == Fill::Shipped => true,
-        Peers::Group(group) => group_address(group, family) == far,
+        Peers::Group(group) => group_members(group).contains(&far),
         Peers::Names(names) => names.iter().any(|name| name_address(name, family) == far),
         Peers::Addresses(all) => all.iter().any(|address| IpAddr::V4(*address) == far),
         Peers::Broadcast => broadcasts().contains(&far),
@@ -171,7 +180,9 @@ fn row_has(row: &Row, proto: Proto, port: u16) -> bool {
 }
 
 fn flow(way: Way, far: Far, proto: Proto, port: u16) -> Flow {
-    let on_lan = broadcasts().contains(&far.1) || far.1 == lan_address(Host::Peer) || far.1 == lan_address(Host::Other);
+    let on_lan = broadcasts().contains(&far.1)
+        || far.1 == lan_address(Host::Peer)
+        || far.1 == lan_address(Host::Other);
     let near = if on_lan { lan_address(Host::Gw) } else { address(Host::Gw, Family::of(far.1)) };
     let near = (Host::Gw, near);
     let broadcast = broadcasts().contains(&far.1);
@@ -199,7 +210,9 @@ fn allowed_fars(peers: Peers, family: Family) -> Vec<Far> {
 fn stranger(peers: Peers, family: Family) -> Option<Far> {
     match peers {
         Peers::Any | Peers::Broadcast => None,
-        Peers::Group("peer-gateways") if family == Family::V4 => Some((Host::Other, lan_address(Host::Other))),
+        Peers::Group("peer-gateways") if family == Family::V4 => {
+            Some((Host::Other, lan_address(Host::Other)))
+        }
         Peers::Group(_) | Peers::Names(_) | Peers::Addresses(_) => {
             Some((Host::Other, address(Host::Other, family)))
         }

@@ -40,7 +40,9 @@ impl RowResult {
         let (left, arrived) = (end.left - start.left, end.arrived - start.arrived);
         // A broadcast arrives at both of the others.
         if arrived != left + broadcasts {
-            result.wrong.push(format!("{left} packets left the gateway ({broadcasts} broadcasts), {arrived} arrived"));
+            result.wrong.push(format!(
+                "{left} packets left the gateway ({broadcasts} broadcasts), {arrived} arrived"
+            ));
         }
         result
     }
@@ -60,14 +62,19 @@ impl RowResult {
         tried.1 += usize::from(passed);
         let class = check.class.as_str();
         match &seen.outcome {
-            Outcome::Passed if !expected => self.wrong.push(format!("{class}: {written} passed ({:?})", seen.moved)),
-            Outcome::Dropped if expected => self.wrong.push(format!("{class}: {written} was dropped ({:?})", seen.moved)),
+            Outcome::Passed if !expected => {
+                self.wrong.push(format!("{class}: {written} passed ({:?})", seen.moved))
+            }
+            Outcome::Dropped if expected => {
+                self.wrong.push(format!("{class}: {written} was dropped ({:?})", seen.moved))
+            }
             Outcome::Lost(why) => self.wrong.push(format!("{class}: {written}: {why}")),
             Outcome::Passed | Outcome::Dropped => {}
         }
         let is_flow = matches!(check.probe, Probe::Flow(_));
         if passed && is_flow && !counted.is_empty() && !seen.moved.iter().any(|name| counted.contains(name)) {
-            self.wrong.push(format!("{class}: {written} passed, counted as {:?}, not {counted:?}", seen.moved));
+            self.wrong
+                .push(format!("{class}: {written} passed, counted as {:?}, not {counted:?}", seen.moved));
         }
         passed
     }

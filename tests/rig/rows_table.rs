@@ -109,7 +109,8 @@ const SPAM: &[&str] = &[
     "rulesdownload.mailshell.net",
     "spamcatcher.net",
 ];
-const SERVICES: &[&str] = &["services1.clearswift.net", "services2.clearswift.net", "services3.clearswift.net"];
+const SERVICES: &[&str] =
+    &["services1.clearswift.net", "services2.clearswift.net", "services3.clearswift.net"];
 const POOL: &[&str] =
     &["0.rhel.pool.ntp.org", "1.rhel.pool.ntp.org", "2.rhel.pool.ntp.org", "3.rhel.pool.ntp.org"];
 
@@ -154,7 +155,11 @@ pub const ROWS: &[Row] = &[
     row!("R15", "Software upgrades", part(Out, &[tcp(80)], Peers::Names(&["repo.clearswift.net"]), None)),
     row!("R16", "Junk e-mail detection", part(Out, &[tcp(80)], Peers::Names(BULKMAIL), None)),
     row!("R17", "Spam rules and engine", part(Out, &[tcp(80)], Peers::Names(SPAM), None)),
-    row!("R18", "Spam statistics", part(Out, &[tcp(80)], Peers::Names(&["clearswiftstat.mailshell.net"]), None)),
+    row!(
+        "R18",
+        "Spam statistics",
+        part(Out, &[tcp(80)], Peers::Names(&["clearswiftstat.mailshell.net"]), None)
+    ),
     row!("R19", "RSS feed", part(Out, &[tcp(80)], Peers::Names(&["www.clearswift.com"]), None)),
     row!("R20", "Service availability", part(Out, &[tcp(80)], Peers::Names(SERVICES), None)),
     row!("R21", "NTP", part(Out, &[udp(123)], Peers::Names(POOL), Some("ntp"))),

@@ -10,6 +10,7 @@
 //! What names resolve to is not in the gateway's connected networks, and looks public: the agent refuses other answers.
 
 use super::counters::{observer_of_gateway, observer_of_peer};
+use super::ftp::FtpRole;
 use super::isolate::replace_file;
 use super::{Ns, Process, names};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -81,7 +82,9 @@ impl World {
         world.router.sysctl("ipv4/ip_forward", "1");
         world.router.sysctl("ipv6/conf/all/forwarding", "1");
         world.router.ip("link add br0 type bridge\nlink set br0 up\n");
-        for (host, net, lan) in [(Host::Gw, 1, 1), (Host::Peer, 10, 2), (Host::Other, 20, 3), (Host::Dns, 53, 0)] {
+        for (host, net, lan) in
+            [(Host::Gw, 1, 1), (Host::Peer, 10, 2), (Host::Other, 20, 3), (Host::Dns, 53, 0)]
+        {
             world.connect(host, net);
             if lan > 0 {
                 world.join_lan(host, lan);
@@ -115,8 +118,18 @@ impl World {
             command.arg(format!("--host-record={name},{v4},{v6}"));
         }
         let log = self.dir.path().join("dnsmasq.log");
-        let server = self.dns.serve(&mut command, log, || self.dns.listens("udp", 53) && self.dns.listens("tcp", 53));
+        let server =
+            self.dns.serve(&mut command, log, || self.dns.listens("udp", 53) && self.dns.listens("tcp", 53));
         self.name_server = Some(server);
+    }
+
+    /// Makes an address of the peer's the one that its clients come from, where they do not choose.
+    pub fn speak_from(&self, address: IpAddr) {
+        let route = match Family::of(address) {
+            Family::V4 => format!("route replace default via 93.184.10.1 src {address}\n"),
+            Family::V6 => format!("route replace default via 2606:2800:10::1 dev up0 src {address}\n"),
+        };
+        self.peer.ip(&route);
     }
 
     fn connect(&self, host: Host, net: u8) {
@@ -151,12 +164,14 @@ impl World {
 
     fn add_peer_addresses(&self) {
         let mut batch = String::new();
-        for family in Family::BOTH {
-            let named = names().into_iter().map(|name| name_address(name, family));
-            let grouped = GROUPS.iter().map(|group| group_address(group, family));
-            for address in named.chain(grouped).filter(|address| *address != lan_address(Host::Peer)) {
-                batch.push_str(&format!("addr add {address} dev up0{}\n", if address.is_ipv6() { " nodad" } else { "" }));
-            }
+        let named =
+            names().into_iter().flat_map(|name| Family::BOTH.map(|family| name_address(name, family)));
+        let grouped = GROUPS.iter().flat_map(|group| group_members(group));
+        for address in named.chain(grouped).filter(|address| *address != lan_address(Host::Peer)) {
+            batch.push_str(&format!(
+                "addr add {address} dev up0{}\n",
+                if address.is_ipv6() { " nodad" } else { "" }
+            ));
         }
         let mut routes = String::new();
         for vendor in super::rows_table::VENDOR_ADDRESSES {
@@ -205,22 +220,42 @@ pub fn lan_address(host: Host) -> IpAddr {
 
 /// Where the peer has a name of the port table.
 pub fn name_address(name: &str, family: Family) -> IpAddr {
-    let index = names().iter().position(|known| *known == name).unwrap_or_else(|| panic!("unknown name {name}"));
+    let index =
+        names().iter().position(|known| *known == name).unwrap_or_else(|| panic!("unknown name {name}"));
     numbered(family, 12, 10 + u8::try_from(index).expect("fewer than 200 names"))
 }
 
 /// Where the peer is a member of a group of the shipped policy.
 pub fn group_address(group: &str, family: Family) -> IpAddr {
-    let index = GROUPS.iter().position(|known| *known == group).unwrap_or_else(|| panic!("unknown group {group}"));
+    let index =
+        GROUPS.iter().position(|known| *known == group).unwrap_or_else(|| panic!("unknown group {group}"));
     if group == "peer-gateways" && family == Family::V4 {
         return lan_address(Host::Peer);
     }
     numbered(family, 13, 10 + u8::try_from(index).expect("twelve groups"))
 }
 
+/// A peer of FTP rows that is only ever one side of it.
+pub fn ftp_address(role: FtpRole, family: Family) -> IpAddr {
+    numbered(family, 13, if role == FtpRole::Server { 100 } else { 101 })
+}
+
+/// Every address of a group of the shipped policy, as a site fills it in.
+pub fn group_members(group: &str) -> Vec<IpAddr> {
+    let mut members = Family::BOTH.map(|family| group_address(group, family)).to_vec();
+    if group == "ftp-servers" {
+        for role in [FtpRole::Server, FtpRole::Client] {
+            members.extend(Family::BOTH.map(|family| ftp_address(role, family)));
+        }
+    }
+    members
+}
+
 fn numbered(family: Family, net: u8, host: u8) -> IpAddr {
     match family {
         Family::V4 => IpAddr::V4(Ipv4Addr::new(93, 184, net, host)),
-        Family::V6 => format!("2606:2800:{net}::{host}").parse::<Ipv6Addr>().expect("digits are hexadecimal too").into(),
+        Family::V6 => {
+            format!("2606:2800:{net}::{host}").parse::<Ipv6Addr>().expect("digits are hexadecimal too").into()
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Groups, switches and services of the policy that no rule uses: often a name that is spelt otherwise in the rules.
 
 use super::super::draft::Draft;
-use super::super::nearest::did_you_mean;
+use crate::diag::did_you_mean;
 use crate::diag::{Finding, Findings, Span};
 use crate::policy::PortTerm;
 use std::collections::BTreeSet;

@@ -1,1 +1,18 @@
-//! The only room with `unsafe`: libnftnl and libmnl.
+//! libnftnl and the socket options that no crate offers: the only place with `unsafe`.
+//!
+//! Everything that is exported is safe: the pairs of attribute and type are fixed here, lengths are checked here, and
+//! a message is built only if it fits into the buffer.
+
+#![allow(unsafe_code)]
+
+mod expr;
+mod message;
+mod object;
+mod set;
+mod socket;
+
+pub use expr::Expression;
+pub use message::{Builder, chain, name, rule, table};
+pub use object::NamedObject;
+pub use set::NamedSet;
+pub use socket::{borrow, set_netlink_option};

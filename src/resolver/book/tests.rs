@@ -30,7 +30,9 @@ fn private(address: IpAddr) -> Option<&'static str> {
     address.to_string().starts_with("10.").then_some("private")
 }
 
-fn lookups<const N: usize>(outcomes: [(&str, Family, Result<&[(&str, u32)], Failure>); N]) -> Lookups {
+type Outcome<'a> = (&'a str, Family, Result<&'a [(&'a str, u32)], Failure>);
+
+fn lookups<const N: usize>(outcomes: [Outcome<'_>; N]) -> Lookups {
     let mut lookups = Lookups::default();
     for (text, family, outcome) in outcomes {
         let parsed = |list: &[(&str, u32)]| list.iter().map(|(a, ttl)| (a.parse().unwrap(), *ttl)).collect();

@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 mod events;
+#[cfg(test)]
+mod tests;
 
 /// How long answers are waited for and how much is asked at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

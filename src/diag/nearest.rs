@@ -1,9 +1,9 @@
 //! The name that was probably meant.
 
 /// `did you mean "admins"?`, or the names there are, or that there is none.
-pub(super) fn did_you_mean<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn did_you_mean<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    if let Some(nearest) = nearest(name, &known) {
+    if let Some(nearest) = nearest(name, known.iter().copied()) {
         return format!("did you mean \"{nearest}\"?");
     }
     match known.as_slice() {
@@ -14,12 +14,13 @@ pub(super) fn did_you_mean<'a>(what: &str, name: &str, known: impl IntoIterator<
 }
 
 /// The known name that takes the fewest changes, or that is the whole beginning of the other.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let known: Vec<&str> = known.into_iter().collect();
     let allowed = if name.len() < 4 { 1 } else { (name.len() / 3).max(2) };
     let close = known.iter().filter(|other| other.len().abs_diff(name.len()) <= 4 * allowed);
     let close = close.map(|other| (distance(name, other), *other));
     let best = close.filter(|(changes, _)| *changes <= allowed).min();
-    best.map(|(_, other)| other).or_else(|| same_beginning(name, known))
+    best.map(|(_, other)| other).or_else(|| same_beginning(name, &known))
 }
 
 fn same_beginning<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
@@ -51,9 +52,9 @@ mod tests {
     #[test]
     fn a_slip_of_the_finger_and_a_longer_word_are_found() {
         let known = ["admins", "dns-servers", "ftp-servers", "sftp-servers"];
-        assert_eq!(nearest("administrators", &known), Some("admins"));
-        assert_eq!(nearest("dns-server", &known), Some("dns-servers"));
-        assert_eq!(nearest("fpt-servers", &known), Some("ftp-servers"));
-        assert_eq!(nearest("zebra", &known), None);
+        assert_eq!(nearest("administrators", known), Some("admins"));
+        assert_eq!(nearest("dns-server", known), Some("dns-servers"));
+        assert_eq!(nearest("fpt-servers", known), Some("ftp-servers"));
+        assert_eq!(nearest("zebra", known), None);
     }
 }

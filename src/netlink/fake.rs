@@ -1,1 +1,0 @@
-//! A kernel in memory, with the kernel's atomicity.

@@ -1,0 +1,55 @@
+//! The kernel itself.
+
+use super::connection::Connection;
+use super::encode::{Purpose, encode};
+use super::read::{Reading, generation, lookup};
+use super::{GenId, Kernel, KernelError};
+use crate::plan::Plan;
+use crate::ruleset::{ElementKey, ElementValue, Ruleset, Set};
+
+/// A readback that others disturb is repeated this often.
+const READS: usize = 50;
+
+/// nf_tables of the network namespace that the calling thread is in. A socket is opened for each call, so that no
+/// answer can be taken for another's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NfTables;
+
+impl Kernel for NfTables {
+    fn generation(&mut self) -> Result<GenId, KernelError> {
+        generation(&mut Connection::open()?)
+    }
+
+    fn read(&mut self, dump_limit: u32) -> Result<Option<Ruleset>, KernelError> {
+        let mut before = None;
+        for _ in 0..READS {
+            let mut reading = Reading::new(dump_limit)?;
+            let ruleset = reading.table()?;
+            // Others may commit to other tables all the time: what is read twice alike was not torn.
+            if !reading.disturbed() || before.as_ref() == Some(&ruleset) {
+                return Ok(ruleset);
+            }
+            before = Some(ruleset);
+        }
+        Err(KernelError::Stale)
+    }
+
+    fn lookup(
+        &mut self,
+        set: &str,
+        head: &Set,
+        key: &ElementKey,
+    ) -> Result<Option<ElementValue>, KernelError> {
+        lookup(&mut Connection::open()?, set, head, key)
+    }
+
+    fn commit(&mut self, plan: &Plan, generation: Option<GenId>) -> Result<(), KernelError> {
+        let batch = encode(plan, generation, Purpose::Commit)?;
+        Connection::open()?.commit(&batch)
+    }
+
+    fn dry_run(&mut self, plan: &Plan) -> Result<(), KernelError> {
+        let batch = encode(plan, None, Purpose::DryRun)?;
+        Connection::open()?.commit(&batch)
+    }
+}
