@@ -29,7 +29,9 @@ fn main() {
             ratios.push(a.as_secs_f64() / b.as_secs_f64());
         }
     }
-    println!("shipped policy, every switch as shipped, names given, {PAIRS} pairs, wall time of the whole process");
+    println!(
+        "shipped policy, every switch as shipped, names given, {PAIRS} pairs, wall time of the whole process"
+    );
     row("portgrave apply", &mut ours);
     row("nft -f", &mut theirs);
     ratios.sort_by(f64::total_cmp);
@@ -43,7 +45,8 @@ fn own_namespace() {
     const GUARD: &str = "PORTGRAVE_BENCH_NAMESPACE";
     if std::env::var_os(GUARD).is_none() {
         let program = std::env::current_exe().expect("this program");
-        let status = Command::new("unshare").args(["-rn"]).arg(program).env(GUARD, "1").status().expect("unshare");
+        let status =
+            Command::new("unshare").args(["-rn"]).arg(program).env(GUARD, "1").status().expect("unshare");
         std::process::exit(status.code().unwrap_or(1));
     }
     assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("ip").success());
@@ -92,7 +95,8 @@ impl Bench {
             run.display()
         );
         std::fs::write(&bench.config, config).expect("the settings");
-        std::fs::write(&bench.names, names(&std::fs::read_to_string(policy).expect("the shipped policy"))).expect("names");
+        std::fs::write(&bench.names, names(&std::fs::read_to_string(policy).expect("the shipped policy")))
+            .expect("names");
         bench
     }
 
@@ -118,11 +122,16 @@ impl Bench {
 
 /// Every quoted host name of the shipped policy, with an address of its own.
 fn names(policy: &str) -> String {
-    let is_name = |word: &&str| word.contains('.') && !word.contains('/') && word.parse::<std::net::IpAddr>().is_err();
-    let ascii = |word: &&str| word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-');
+    let is_name =
+        |word: &&str| word.contains('.') && !word.contains('/') && word.parse::<std::net::IpAddr>().is_err();
+    let ascii = |word: &&str| {
+        word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-')
+    };
     let quoted = policy.lines().filter(|line| !line.trim_start().starts_with('#'));
     let words = quoted.flat_map(|line| line.split('"').skip(1).step_by(2)).filter(is_name).filter(ascii);
     let unique: std::collections::BTreeSet<&str> = words.collect();
-    let line = |(index, name): (usize, &str)| format!("\"{name}\" = [\"93.184.216.{}\", \"2606:2800::{index:x}\"]\n", index + 1);
+    let line = |(index, name): (usize, &str)| {
+        format!("\"{name}\" = [\"93.184.216.{}\", \"2606:2800::{index:x}\"]\n", index + 1)
+    };
     unique.into_iter().enumerate().map(line).collect()
 }

@@ -1,9 +1,10 @@
 //! One directory a case: `policy.toml` and, where it matters, `addresses.toml` give `resolved.txt`, `ruleset.nft` and
 //! `plan.txt`. `PORTGRAVE_BLESS=1` writes them anew. `tests/oracle.rs` shows the kernel the same rulesets.
 
-mod common;
+#[path = "common/golden.rs"]
+mod cases;
 
-use common::golden::{Case, cases};
+use cases::{Case, cases};
 
 #[test]
 fn every_case_prints_what_it_printed() {

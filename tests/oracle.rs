@@ -1,17 +1,22 @@
 //! An independent judge of what we send: in fresh network namespaces, `nft -f` of the printed text and our own batch must be
 //! listed identically by nft, and what is read back must be what was wanted.
 
-mod common;
+#![cfg(feature = "kernel")]
 
-use common::golden::{Case, cases};
-use common::ns;
+#[path = "common/golden.rs"]
+mod cases;
+#[path = "common/ns.rs"]
+mod ns;
+
+use cases::{Case, cases};
+use ns::{Namespace, ran_inside};
 use portgrave::netlink::{Kernel, NfTables};
 use portgrave::plan::diff;
 use std::process::{Command, Stdio};
 
 #[test]
 fn nft_lists_the_printed_text_and_our_batch_identically() {
-    if !ns::in_fresh_namespace("nft_lists_the_printed_text_and_our_batch_identically") {
+    if ran_inside(Namespace::Network, "nft_lists_the_printed_text_and_our_batch_identically") {
         return;
     }
     let mut wrong = Vec::new();
@@ -44,7 +49,12 @@ fn by_us(case: &Case) -> String {
     kernel.commit(&diff(&want, None), None).unwrap_or_else(|error| panic!("{}: {error:?}", case.name));
     let held = kernel.read(u32::MAX).expect("the table is readable");
     let left = diff(&want, held.as_ref());
-    assert!(!left.summary(held.as_ref()).changes(), "{}: read back {:#?}", case.name, left.describe(held.as_ref()));
+    assert!(
+        !left.summary(held.as_ref()).changes(),
+        "{}: read back {:#?}",
+        case.name,
+        left.describe(held.as_ref())
+    );
     list()
 }
 

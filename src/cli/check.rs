@@ -33,7 +33,8 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = context.compile(&Features::ALL).and_then(|want| if args.kernel { load_aside(&want) } else { Ok(()) });
+    let result =
+        context.compile(&Features::ALL).and_then(|want| if args.kernel { load_aside(&want) } else { Ok(()) });
     if let Err(more) = result {
         context.unsound(more).report(as_json, nothing_done());
         return ExitCode::FAILURE;
@@ -53,9 +54,8 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
 /// Applies a ruleset in a network namespace that ends with this process.
 fn load_aside(want: &crate::ruleset::Ruleset) -> Result<(), Findings> {
     let failed = |message: String| Findings::from(Finding::error("PG602", message));
-    crate::host::namespace::enter_fresh().map_err(|error| {
-        failed(format!("no network namespace for --kernel: {error}"))
-    })?;
+    crate::host::namespace::enter_fresh()
+        .map_err(|error| failed(format!("no network namespace for --kernel: {error}")))?;
     let mut kernel = NfTables;
     match apply::settle(&mut kernel, want, &mut || None, &[]) {
         Ok(_) => Ok(()),

@@ -1,6 +1,6 @@
 //! `counters`: packets and octets of every rule.
 
-use super::report;
+use super::{Inputs, report};
 use crate::netlink::{Kernel, NfTables};
 use crate::ruleset::{ObjectDef, Ruleset};
 use clap::Args;
@@ -14,12 +14,8 @@ use std::process::ExitCode;
     after_help = "Example:\n  portgrave counters --json\n\nExit status: 0, or 1 if nothing is in force."
 )]
 pub(super) struct CountersArgs {
-    /// One JSON object instead of text
-    #[arg(long)]
-    json: bool,
-    /// Another portgrave.toml than /etc/portgrave/portgrave.toml
-    #[arg(long, value_name = "FILE")]
-    config: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    inputs: Inputs,
 }
 
 /// A rule's counter in one direction. The first packet of each connection counts for its rule, every later one for
@@ -35,15 +31,18 @@ pub(super) struct Counter {
 pub(super) fn run(args: &CountersArgs) -> ExitCode {
     match NfTables.read(0) {
         Ok(Some(held)) => {
-            print(&counters(&held), args.json);
+            print(&counters(&held), args.inputs.json);
             ExitCode::SUCCESS
         }
         Ok(None) => {
-            report::failure(args.json, "there is no table inet portgrave: nothing is in force; `portgrave apply` loads it");
+            report::failure(
+                args.inputs.json,
+                "there is no table inet portgrave: nothing is in force; `portgrave apply` loads it",
+            );
             ExitCode::FAILURE
         }
         Err(error) => {
-            report::failure(args.json, &error.to_string());
+            report::failure(args.inputs.json, &error.to_string());
             ExitCode::FAILURE
         }
     }

@@ -113,7 +113,8 @@ pub(super) fn unreadable(path: &Path, error: &FileError) -> Finding {
 
 fn vendor_policies(directory: &Path) -> String {
     let stem = |path: &PathBuf| Some(path.file_stem()?.to_string_lossy().into_owned());
-    let names: Vec<String> = files::policy_files(directory).unwrap_or_default().iter().filter_map(stem).collect();
+    let names: Vec<String> =
+        files::policy_files(directory).unwrap_or_default().iter().filter_map(stem).collect();
     if names.is_empty() {
         format!("{} has no policies", directory.display())
     } else {

@@ -2,6 +2,7 @@
 
 mod apply;
 mod check;
+mod committed;
 mod context;
 mod counters;
 mod facts;

@@ -6,6 +6,7 @@ use crate::apply;
 use crate::netlink::NfTables;
 use crate::plan::diff;
 use crate::ruleset::Ruleset;
+use crate::store::Store;
 use clap::Args;
 use serde_json::json;
 use std::process::ExitCode;
@@ -32,7 +33,8 @@ pub(super) fn run(args: &PlanArgs) -> ExitCode {
         }
     };
     if args.inputs.names.is_none() {
-        lookups::last_known(&mut context);
+        let store = Store::read_only(&context.settings.state_dir);
+        lookups::recall(&mut context, &store);
     }
     let committed = super::committed::ruleset(&context.settings.state_dir);
     let held = match held(&committed) {

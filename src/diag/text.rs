@@ -87,7 +87,8 @@ fn expanded(text: &str) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    let one = |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
+    let one =
+        |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(one).collect()
 }
 

@@ -134,7 +134,10 @@ mod tests {
     fn a_file_that_others_may_write_is_not_read() {
         let dir = tempfile::tempdir().unwrap();
         assert!(read(&file(dir.path(), "a.toml", 0o644), Owner::Caller).is_ok());
-        assert!(matches!(read(&file(dir.path(), "b.toml", 0o664), Owner::Caller), Err(FileError::Writable(0o664))));
+        assert!(matches!(
+            read(&file(dir.path(), "b.toml", 0o664), Owner::Caller),
+            Err(FileError::Writable(0o664))
+        ));
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
         let error = read(&dir.path().join("a.toml"), Owner::Caller);
         assert!(matches!(error, Err(FileError::DirectoryWritable(0o777))));
@@ -156,7 +159,8 @@ mod tests {
         for name in ["b.toml", "a.toml", ".c.toml", "d.toml.rpmsave", "e.txt"] {
             file(dir.path(), name, 0o644);
         }
-        let names: Vec<_> = policy_files(dir.path()).unwrap().iter().map(|p| p.file_name().unwrap().to_owned()).collect();
+        let names: Vec<_> =
+            policy_files(dir.path()).unwrap().iter().map(|p| p.file_name().unwrap().to_owned()).collect();
         assert_eq!(names, ["a.toml", "b.toml"]);
         assert!(policy_files(&dir.path().join("none")).unwrap().is_empty());
     }

@@ -1,8 +1,8 @@
 //! `[baseline]`: which of the agent's own rules are switched off.
 
 use super::merge::Merged;
-use crate::diag::did_you_mean;
 use super::{Baseline, BaselineRule};
+use crate::diag::did_you_mean;
 use crate::diag::{Finding, Findings};
 
 /// Baseline rules without a switch: without them no connection lives, and no IPv6.

@@ -1,8 +1,8 @@
 //! Groups resolved: references that exist, no group within itself, and what a list of peers holds in the end.
 
 use super::merge::{Group, Merged};
-use crate::diag::did_you_mean;
 use super::{ListRef, NamePolicy};
+use crate::diag::did_you_mean;
 use crate::diag::{Finding, Findings, Span};
 use crate::policy::{Peer, Spanned};
 use crate::types::{AddrRange, HostName};

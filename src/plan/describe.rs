@@ -45,7 +45,11 @@ impl fmt::Display for Summary {
             return f.write_str("nothing changes");
         }
         write!(f, "rules: {} added, {} deleted; ", self.rules_added, self.rules_deleted)?;
-        write!(f, "sets, chains and counters: {} added, {} deleted; ", self.objects_added, self.objects_deleted)?;
+        write!(
+            f,
+            "sets, chains and counters: {} added, {} deleted; ",
+            self.objects_added, self.objects_deleted
+        )?;
         write!(f, "elements: {} added, {} deleted", self.elements_added, self.elements_deleted)?;
         if self.lifetimes_renewed > 0 {
             write!(f, "; lifetimes renewed: {}", self.lifetimes_renewed)?;

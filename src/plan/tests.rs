@@ -2,8 +2,8 @@
 
 use super::{Op, Plan, diff};
 use crate::ruleset::{
-    Chain, ElementKey, ElementValue, Elements, Field, Object, ObjectDef, ObjectKind, Part, Rule, RuleBuilder, Ruleset,
-    Set, SetData, Verdict,
+    Chain, ElementKey, ElementValue, Elements, Field, Object, ObjectDef, ObjectKind, Part, Rule, RuleBuilder,
+    Ruleset, Set, SetData, Verdict,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -94,7 +94,8 @@ fn a_set_whose_head_changes_is_made_anew_with_the_rules_that_ask_it() {
 
 #[test]
 fn a_longer_life_is_a_renewal_and_a_shorter_one_is_left_alone() {
-    let lives = |seconds| ruleset(&["a"], ports(&[(25, "a")], Some(Duration::from_secs(seconds))), vec![line("map")]);
+    let lives =
+        |seconds| ruleset(&["a"], ports(&[(25, "a")], Some(Duration::from_secs(seconds))), vec![line("map")]);
     let with_head = |mut ruleset: Ruleset| {
         for set in ruleset.sets.values_mut() {
             set.timeout = Some(Duration::from_secs(3600));

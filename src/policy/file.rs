@@ -73,12 +73,20 @@ fn language(reader: &mut Reader, table: &Table<'_>, text: &str) {
     let Some(value) = table.get("language") else {
         let below = table.iter().find_map(|(name, value)| {
             let inner = value.get_ref().as_table()?;
-            inner.keys().find(|key| key.get_ref() == "language").map(|key| (name.get_ref().to_string(), key.span()))
+            inner
+                .keys()
+                .find(|key| key.get_ref() == "language")
+                .map(|key| (name.get_ref().to_string(), key.span()))
         });
         match below {
             Some((header, place)) => {
                 let message = format!("`language` stands below [{header}], so it belongs to that section");
-                reader.error("PG105", reader.span(place), message, "move `language = 1` to the top of the file");
+                reader.error(
+                    "PG105",
+                    reader.span(place),
+                    message,
+                    "move `language = 1` to the top of the file",
+                );
             }
             None => {
                 let help = "begin the file with `language = 1`";
@@ -92,14 +100,24 @@ fn language(reader: &mut Reader, table: &Table<'_>, text: &str) {
         Some(LANGUAGE) => {}
         Some(other) => {
             let message = format!("language version {other} is not known to this program");
-            reader.error("PG106", reader.of(value), message, "write `language = 1`, or install a newer portgrave");
+            reader.error(
+                "PG106",
+                reader.of(value),
+                message,
+                "write `language = 1`, or install a newer portgrave",
+            );
         }
         None => reader.wrong_type(value, "the number 1"),
     }
     let first = table.iter().map(|(key, _)| key.span().start).min();
     let own = table.iter().find(|(key, _)| key.get_ref() == "language").map(|(key, _)| key.span().start);
     if first != own {
-        reader.error("PG107", reader.of(value), "`language` is not the first key", "move it to the top of the file");
+        reader.error(
+            "PG107",
+            reader.of(value),
+            "`language` is not the first key",
+            "move it to the top of the file",
+        );
     }
 }
 

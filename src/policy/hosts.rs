@@ -14,7 +14,9 @@ pub(super) fn parse(reader: &mut Reader, value: &Value<'_>) -> Vec<HostGroup> {
         check_name(reader, &name.value, name.span, "a group");
         let group = match value.get_ref().as_table() {
             Some(long) => long_form(reader, long),
-            None => HostGroup { members: Some(peer::list(reader, value, Place::Group)), ..HostGroup::default() },
+            None => {
+                HostGroup { members: Some(peer::list(reader, value, Place::Group)), ..HostGroup::default() }
+            }
         };
         groups.push(HostGroup { name: Some(name), ..group });
     }
@@ -39,7 +41,12 @@ fn file(reader: &mut Reader, value: &Value<'_>) -> Option<Spanned<PathBuf>> {
     let path = PathBuf::from(reader.string(value, "the path of a list file")?);
     let span = reader.of(value);
     if !path.is_absolute() {
-        reader.error("PG209", span, "the path of a list file is relative", "write the path from the root: \"/etc/…\"");
+        reader.error(
+            "PG209",
+            span,
+            "the path of a list file is relative",
+            "write the path from the root: \"/etc/…\"",
+        );
         return None;
     }
     Some(Spanned { value: path, span })

@@ -13,7 +13,10 @@ pub(super) const POLICY: Section = Section {
     place: "in a policy file",
     keys: &["language", "features", "baseline", "hosts", "services", "rule"],
     not_yet: &[
-        ("default", "leave it out: what no rule matches is denied, in both directions; forwarded traffic is untouched"),
+        (
+            "default",
+            "leave it out: what no rule matches is denied, in both directions; forwarded traffic is untouched",
+        ),
         ("zones", "leave it out: rules hold on every interface"),
         ("override", "change the rule itself, or switch it off with `enabled = false` and write another"),
         ("protect", "leave it out: only traffic of this machine itself is filtered"),

@@ -18,6 +18,7 @@ pub use parsed::{
     HostGroup, Layer, ParsedFile, ParsedPolicy, Peer, PortTerm, ResolverSettings, RuleEntry, ServiceEntry,
     Settings, Spanned,
 };
+pub use reader::duration;
 pub use settings::parse_settings;
 
 use crate::diag::Span;

@@ -27,7 +27,9 @@ pub fn parse_names(sources: &SourceMap, file: FileId) -> Result<BTreeMap<HostNam
             Ok(name) => {
                 names.insert(name, addresses);
             }
-            Err(error) => reader.error("PG205", span, format!("\"{}\": {error}", key.get_ref()), "write a host name"),
+            Err(error) => {
+                reader.error("PG205", span, format!("\"{}\": {error}", key.get_ref()), "write a host name")
+            }
         }
     }
     if reader.findings.has_errors() { Err(reader.findings) } else { Ok(names) }

@@ -79,8 +79,12 @@ fn address_error(reader: &mut Reader, text: &str, span: Span, error: &AddressErr
 
 fn name_error(reader: &mut Reader, text: &str, span: Span, error: &HostNameError) {
     let (code, help) = match error {
-        HostNameError::ReadsAsAddress => ("PG205", "write all four numbers of an IPv4 address, as in 127.0.0.1".to_owned()),
-        HostNameError::OneLabel => ("PG205", format!("write the full name, or \"@{text}\" for a group of that name")),
+        HostNameError::ReadsAsAddress => {
+            ("PG205", "write all four numbers of an IPv4 address, as in 127.0.0.1".to_owned())
+        }
+        HostNameError::OneLabel => {
+            ("PG205", format!("write the full name, or \"@{text}\" for a group of that name"))
+        }
         HostNameError::SpecialUse(_) => ("PG205", "write the address itself".into()),
         HostNameError::Wildcard => ("PG103", "write each name out".into()),
         HostNameError::Length | HostNameError::Characters => {

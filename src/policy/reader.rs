@@ -30,7 +30,13 @@ impl Reader {
         self.span(value.span())
     }
 
-    pub(super) fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn error(
+        &mut self,
+        code: &'static str,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.findings.push(Finding::error(code, message).at(span).help(help));
     }
 
@@ -57,7 +63,12 @@ impl Reader {
 
     pub(super) fn wrong_type(&mut self, value: &Value<'_>, wanted: &str) {
         let found = value.get_ref().type_str();
-        self.error("PG201", self.of(value), format!("{found} found, {wanted} wanted"), format!("write {wanted} here"));
+        self.error(
+            "PG201",
+            self.of(value),
+            format!("{found} found, {wanted} wanted"),
+            format!("write {wanted} here"),
+        );
     }
 
     pub(super) fn string<'v>(&mut self, value: &'v Value<'_>, wanted: &str) -> Option<&'v str> {
@@ -120,7 +131,8 @@ impl Reader {
     }
 }
 
-fn duration(text: &str) -> Option<Duration> {
+/// `500ms`, `60s`, `5m`, `24h`, `7d`: a whole number and a unit, up to 366 days.
+pub fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
     let millis = match &text[digits..] {

@@ -25,14 +25,17 @@ pub(super) fn parse(reader: &mut Reader, value: &Value<'_>) -> Vec<RuleEntry> {
 /// All that is wrong with a rule is said, also where one thing alone makes it useless.
 fn rule(reader: &mut Reader, table: &Table<'_>, whole: Span) -> Option<RuleEntry> {
     reader.known_keys(table, &RULE);
-    let name = required(reader, table, whole, "name", "name = \"smtp-in\"").and_then(|value| name(reader, value));
+    let name =
+        required(reader, table, whole, "name", "name = \"smtp-in\"").and_then(|value| name(reader, value));
     let direction = required(reader, table, whole, "direction", "direction = \"in\", \"out\" or \"both\"")
         .and_then(|value| direction(reader, value));
     let ports = port_term(reader, table, whole);
-    let peers = required(reader, table, whole, "peers", "peers = \"any\", or \"@group\", addresses or host names")
-        .map(|value| peer::list(reader, value, Place::Rule));
+    let peers =
+        required(reader, table, whole, "peers", "peers = \"any\", or \"@group\", addresses or host names")
+            .map(|value| peer::list(reader, value, Place::Rule));
     let action = table.get("action").map_or(Some(Action::Allow), |value| action(reader, value));
-    let purpose = table.get("purpose").and_then(|value| reader.string(value, "a text")).unwrap_or_default().to_owned();
+    let purpose =
+        table.get("purpose").and_then(|value| reader.string(value, "a text")).unwrap_or_default().to_owned();
     let when = table.get("when").map(|value| when(reader, value)).unwrap_or_default();
     let rows = table.get("rows").map(|value| reader.strings(value, "a list of row ids")).unwrap_or_default();
     let rows = rows.into_iter().map(|row| row.value.to_owned()).collect();

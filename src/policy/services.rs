@@ -34,7 +34,12 @@ fn service(reader: &mut Reader, name: Spanned<String>, table: &Table<'_>) -> Opt
 pub(super) fn ports(reader: &mut Reader, value: &Value<'_>) -> Vec<Spanned<PortMatch>> {
     let texts = reader.strings(value, "a list of ports such as [\"tcp/25\"]");
     if texts.is_empty() && value.get_ref().as_array().is_some_and(|array| array.is_empty()) {
-        reader.error("PG108", reader.of(value), "the list of ports is empty", "write at least one, or \"any\"");
+        reader.error(
+            "PG108",
+            reader.of(value),
+            "the list of ports is empty",
+            "write at least one, or \"any\"",
+        );
     }
     texts.into_iter().filter_map(|text| port(reader, text)).collect()
 }
@@ -44,10 +49,14 @@ fn port(reader: &mut Reader, text: Spanned<&str>) -> Option<Spanned<PortMatch>> 
         Ok(value) => Some(Spanned { value, span: text.span }),
         Err(error) => {
             let (code, help) = match &error {
-                PortError::Syntax => ("PG203", "write the protocol and the port: \"tcp/25\", \"udp/53\"".to_owned()),
+                PortError::Syntax => {
+                    ("PG203", "write the protocol and the port: \"tcp/25\", \"udp/53\"".to_owned())
+                }
                 PortError::TooLarge(_) => ("PG203", "ports go from 0 to 65535".into()),
                 PortError::Inverted(right) => ("PG204", format!("write the smaller port first: \"{right}\"")),
-                PortError::UnknownProtocol(_) => ("PG203", "write tcp or udp before the slash, or \"any\"".into()),
+                PortError::UnknownProtocol(_) => {
+                    ("PG203", "write tcp or udp before the slash, or \"any\"".into())
+                }
                 PortError::NotYet(_) => ("PG103", "this version takes tcp, udp and \"any\"".into()),
             };
             let message = match error {

@@ -73,7 +73,12 @@ fn read(reader: &mut Reader, table: &Table<'_>, settings: &mut Settings) {
 fn path(reader: &mut Reader, value: &Value<'_>) -> Option<PathBuf> {
     let path = PathBuf::from(reader.string(value, "the path of a directory")?);
     if !path.is_absolute() {
-        reader.error("PG209", reader.of(value), "the path is relative", "write the path from the root: \"/…\"");
+        reader.error(
+            "PG209",
+            reader.of(value),
+            "the path is relative",
+            "write the path from the root: \"/…\"",
+        );
         return None;
     }
     Some(path)
@@ -112,7 +117,8 @@ fn read_resolver(reader: &mut Reader, table: &Table<'_>, resolver: &mut Resolver
 /// A literal address, with or without a port.
 fn server(reader: &mut Reader, text: Spanned<&str>) -> Option<SocketAddr> {
     let address = text.value.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS));
-    let found = address.or_else(|_| text.value.parse::<SocketAddr>()).ok().filter(|server| server.port() != 0);
+    let found =
+        address.or_else(|_| text.value.parse::<SocketAddr>()).ok().filter(|server| server.port() != 0);
     if found.is_none() {
         let help = "write an address, with a port if it is not 53: \"192.0.2.53\", \"192.0.2.53:5353\", \"[2001:db8::53]:5353\"";
         reader.error("PG213", text.span, format!("\"{}\" is no address of a server", text.value), help);

@@ -62,10 +62,27 @@ pub struct Facts {
 
 impl Generation {
     /// `ruleset` is the printed text that is in force without what is looked up.
-    pub fn new(number: u64, applied: u64, ruleset: &str, inputs: Vec<Input>, lists: Vec<ListText>, facts: Facts) -> Self {
-        let list_files = lists.iter().map(|list| ListFile { path: list.path.clone(), sha256: sha256(&list.text) });
+    pub fn new(
+        number: u64,
+        applied: u64,
+        ruleset: &str,
+        inputs: Vec<Input>,
+        lists: Vec<ListText>,
+        facts: Facts,
+    ) -> Self {
+        let list_files =
+            lists.iter().map(|list| ListFile { path: list.path.clone(), sha256: sha256(&list.text) });
         let list_files = list_files.collect();
-        Self { format: FORMAT, number, applied, fingerprint: sha256(ruleset), inputs, lists, list_files, facts }
+        Self {
+            format: FORMAT,
+            number,
+            applied,
+            fingerprint: sha256(ruleset),
+            inputs,
+            lists,
+            list_files,
+            facts,
+        }
     }
 
     /// Whether another has the same inputs and comes to the same ruleset.
@@ -86,7 +103,8 @@ pub(super) fn save(dir: &Dir, generation: &Generation) -> Result<(), StoreError>
             dir.write(&name, list.text.as_bytes())?;
         }
     }
-    let text = serde_json::to_string(generation).map_err(|error| dir.corrupt("generations", error.to_string()))?;
+    let text =
+        serde_json::to_string(generation).map_err(|error| dir.corrupt("generations", error.to_string()))?;
     dir.write(&file(generation.number), text.as_bytes())
 }
 

@@ -67,7 +67,8 @@ pub fn remaining(names: &Names, now: &Moment) -> BTreeMap<HostName, Vec<LearnedA
         left.max(MIN_AFTER_BOOT)
     };
     let of_name = |addresses: &Vec<LearnedAddress>| {
-        let lives = addresses.iter().map(|learned| LearnedAddress { remaining: left(learned.remaining), ..*learned });
+        let lives =
+            addresses.iter().map(|learned| LearnedAddress { remaining: left(learned.remaining), ..*learned });
         lives.filter(|learned| learned.remaining >= Duration::from_secs(1)).collect()
     };
     names.names.iter().map(|(name, addresses)| (name.clone(), of_name(addresses))).collect()
@@ -97,7 +98,8 @@ pub(super) fn load(dir: &Dir) -> Result<Names, StoreError> {
     }
     let mut names = BTreeMap::new();
     for (name, entries) in file.names {
-        let name: HostName = name.parse().map_err(|_| dir.corrupt(FILE, format!("{name:?} is no host name")))?;
+        let name: HostName =
+            name.parse().map_err(|_| dir.corrupt(FILE, format!("{name:?} is no host name")))?;
         let learned = |entry: &Entry| LearnedAddress {
             address: entry.address,
             remaining: Duration::from_secs(entry.remaining_seconds.min(LONGEST)),

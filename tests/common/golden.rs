@@ -20,7 +20,8 @@ pub struct Case {
 
 impl Case {
     pub fn ruleset(&self) -> Ruleset {
-        compile(&self.policy, &self.book, &Features::ALL).unwrap_or_else(|findings| panic!("{}: {findings:?}", self.name))
+        compile(&self.policy, &self.book, &Features::ALL)
+            .unwrap_or_else(|findings| panic!("{}: {findings:?}", self.name))
     }
 }
 
@@ -44,11 +45,12 @@ fn case(dir: PathBuf) -> Case {
 }
 
 /// The policy of a text, which must have no error.
-pub fn resolved(name: &str, text: &str) -> Policy {
+fn resolved(name: &str, text: &str) -> Policy {
     let mut sources = SourceMap::default();
     let file = sources.add(name, text);
     let shown = |findings: &Findings| render_text(findings, &sources, false);
-    let parsed = parse(&sources, &[(file, Layer(0))]).unwrap_or_else(|findings| panic!("{}", shown(&findings)));
+    let parsed =
+        parse(&sources, &[(file, Layer(0))]).unwrap_or_else(|findings| panic!("{}", shown(&findings)));
     let (policy, findings) = resolve(&parsed);
     assert!(!findings.has_errors(), "{}", shown(&findings));
     policy
