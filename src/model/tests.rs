@@ -94,6 +94,28 @@ fn two_rules_of_one_name_are_an_error_in_whatever_layer() {
 }
 
 #[test]
+fn the_order_of_files_and_rules_changes_nothing() {
+    let vendor = |w: Written| w.file(VENDOR).feature("x", false).group("a", "192.0.2.1,@b").group("b", "");
+    let rules = |w: Written| w.file(VENDOR).rule("d out dns @a").when("x").rule("c in ssh @b");
+    let site = |w: Written| w.file(SITE).group("b", "198.51.100.0/24").feature("x", true);
+    let more = |w: Written| w.file(SITE).add("b", "2001:db8::1").rule("a in any mail.example.net");
+    let orders: [Written; 3] = [
+        more(site(rules(vendor(Written::in_layer(VENDOR))))),
+        rules(vendor(site(more(Written::in_layer(SITE))))),
+        vendor(more(rules(site(Written::in_layer(SITE))))),
+    ];
+    let means: Vec<Vec<String>> = orders
+        .iter()
+        .map(|written| {
+            let policy = written.policy();
+            policy.rules.iter().map(|r| format!("{} {:?} {:?}", r.name, r.ports, r.peers)).collect()
+        })
+        .collect();
+    assert_eq!(means[0].len(), 3);
+    assert!(means.iter().all(|other| *other == means[0]), "{means:#?}");
+}
+
+#[test]
 fn groups_within_groups_are_one_set() {
     let policy = Written::in_layer(SITE)
         .group("all", "@some,mail.example.net,any")
