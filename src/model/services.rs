@@ -18,7 +18,6 @@ pub(super) struct Opens {
 /// Findings about the policy's own services.
 pub(super) fn check(merged: &Merged, findings: &mut Findings) {
     for service in merged.services.values().map(|entry| entry.value) {
-        check_ports(service, findings);
         check_helper(service, findings);
     }
 }
@@ -64,26 +63,8 @@ fn sorted(ports: impl Iterator<Item = PortMatch>) -> Vec<PortMatch> {
     ports
 }
 
-fn check_ports(service: &ServiceEntry, findings: &mut Findings) {
-    if service.ports.is_empty() {
-        findings.push(
-            Finding::error("PG309", format!("service \"{}\" has no ports", service.name.value))
-                .at(service.name.span)
-                .help("write the ports that connections are opened to: `ports = [\"tcp/990\"]`"),
-        );
-    }
-}
-
 fn check_helper(service: &ServiceEntry, findings: &mut Findings) {
     let Some(helper) = &service.helper else { return };
-    if helper.value != "ftp" {
-        findings.push(
-            Finding::error("PG308", format!("unknown helper \"{}\"", helper.value))
-                .at(helper.span)
-                .help("the only helper is \"ftp\"; of other protocols open the data ports themselves"),
-        );
-        return;
-    }
     let tcp = |entry: &Spanned<PortMatch>| matches!(entry.value, PortMatch::Ports(Protocol::Tcp, _));
     for entry in service.ports.iter().filter(|entry| !tcp(entry)) {
         findings.push(

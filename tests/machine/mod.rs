@@ -80,8 +80,11 @@ impl<'a> Machine<'a> {
                     let set = self.set(set);
                     return self.find(set, *sreg)?.1.verdict.clone();
                 }
-                other if self.matches(other, bytes) => {}
-                _ => return None,
+                other => {
+                    if !self.matches(other, bytes) {
+                        return None;
+                    }
+                }
             }
         }
         None
