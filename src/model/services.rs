@@ -2,8 +2,7 @@
 
 use super::catalogue;
 use super::merge::Merged;
-use crate::diag::did_you_mean;
-use crate::diag::{Finding, Findings};
+use crate::diag::{Finding, Findings, nearest};
 use crate::policy::{PortTerm, ServiceEntry, Spanned};
 use crate::types::{PortMatch, Protocol};
 
@@ -44,12 +43,13 @@ fn named(merged: &Merged, name: &Spanned<String>, findings: &mut Findings) -> Op
         return Opens { ports: sorted(service.ports().into_iter()), helper };
     }
     let known = merged.services.keys().copied().chain(catalogue::names().map(|name| -> &str { name }));
-    findings.push(Finding::error("PG305", format!("unknown service \"{}\"", name.value)).at(name.span).help(
-        format!(
-            "{}; a service of your own stands in [services], or the rule says `ports = [\"tcp/25\"]`",
-            did_you_mean("service", &name.value, known)
-        ),
-    ));
+    let help = match nearest(&name.value, known) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => "define it in [services], or write `ports = [\"tcp/25\"]` in its place".into(),
+    };
+    findings.push(
+        Finding::error("PG305", format!("unknown service \"{}\"", name.value)).at(name.span).help(help),
+    );
     Opens::default()
 }
 
