@@ -73,15 +73,17 @@ impl<'a> Machine<'a> {
     /// The verdict of a rule that matches and has one.
     fn rule(&mut self, exprs: &[Expr], bytes: &Bytes) -> Option<Verdict> {
         for expr in exprs {
-            match expr {
-                Expr::Verdict(verdict) => return Some(verdict.clone()),
-                Expr::Reject(_) => return Some(Verdict::Goto(REJECTED.into())),
-                Expr::Lookup { sreg, set, verdict: true, .. } => {
-                    let set = self.set(set);
-                    return self.find(set, *sreg)?.1.verdict.clone();
-                }
-                other if self.matches(other, bytes) => {}
-                _ => return None,
+            if let Expr::Verdict(verdict) = expr {
+                return Some(verdict.clone());
+            }
+            if matches!(expr, Expr::Reject(_)) {
+                return Some(Verdict::Goto(REJECTED.into()));
+            }
+            if let Expr::Lookup { sreg, set, verdict: true, .. } = expr {
+                return self.find(self.set(set), *sreg)?.1.verdict;
+            }
+            if !self.matches(expr, bytes) {
+                return None;
             }
         }
         None
