@@ -44,12 +44,12 @@ pub enum ApplyError {
 }
 
 /// Makes the kernel hold `want`. `committed` gives what was committed last, asked only where a set is too large to be read;
-/// `first` gives further operations for a kernel without the table.
+/// `first` gives further operations, asked only for a kernel without the table.
 pub fn settle(
     kernel: &mut dyn Kernel,
     want: &Ruleset,
     committed: &mut dyn FnMut() -> Option<Ruleset>,
-    first: &[Op],
+    first: &mut dyn FnMut() -> Vec<Op>,
 ) -> Result<Settled, ApplyError> {
     for attempt in 0..TRIES {
         let generation = kernel.generation()?;
@@ -60,7 +60,7 @@ pub fn settle(
             return Ok(Settled { summary, overtaken: attempt });
         }
         if before.is_none() {
-            plan.ops.extend(first.iter().cloned());
+            plan.ops.extend(first());
         }
         match commit(kernel, &plan, (attempt < TRIES_WITH_ID).then_some(generation)) {
             Err(ApplyError::Kernel(KernelError::Stale)) => continue,

@@ -6,8 +6,7 @@ use crate::apply::{ApplyError, Connection, Settled, adoption, explain, features,
 use crate::compile::Features;
 use crate::diag::{Finding, Findings};
 use crate::host::{clock, sockets};
-use crate::model::AddressBook;
-use crate::netlink::{Kernel, KernelError, NfTables};
+use crate::netlink::{KernelError, NfTables};
 use crate::plan::Summary;
 use crate::resolver::book::Book;
 use crate::ruleset::Ruleset;
@@ -99,10 +98,9 @@ impl Run<'_> {
         let store = Store::open(&self.context.settings.state_dir)?;
         let known = self.known_names(&store)?;
         let mut kernel = NfTables;
-        let features = features(&mut kernel)?;
-        let want = self.compiled(&features)?;
+        let want = self.compiled()?;
         let before = store.in_force()?;
-        let generation = self.generation(&store, &features)?;
+        let generation = self.generation(&store, &want)?;
         let fresh = before.as_ref().is_none_or(|before| !before.same_content(&generation));
         if fresh {
             store.prepare(&generation)?;
@@ -127,7 +125,7 @@ impl Run<'_> {
         } else {
             before.map_or(generation.number, |before| before.number)
         });
-        self.look_up(&store, &mut kernel, &features, &known)
+        self.look_up(&store, &mut kernel, &known)
     }
 
     /// The last known addresses, in force from the first moment.
@@ -138,16 +136,13 @@ impl Run<'_> {
         Ok(lookups::recall(&mut self.context, store))
     }
 
-    fn compiled(&self, features: &Features) -> Result<Ruleset, Failure> {
-        self.context.compile(features).map_err(Failure::Findings)
+    fn compiled(&self) -> Result<Ruleset, Failure> {
+        self.context.compile(&Features::ALL).map_err(Failure::Findings)
     }
 
-    fn generation(&self, store: &Store, features: &Features) -> Result<Generation, Failure> {
+    fn generation(&self, store: &Store, want: &Ruleset) -> Result<Generation, Failure> {
         let context = &self.context;
-        let unlearned = AddressBook { names: std::collections::BTreeMap::new(), ..context.book.clone() };
-        let text = crate::compile::compile(&context.policy, &unlearned, features)
-            .map_err(Failure::Findings)?
-            .to_string();
+        let text = want.lasting().to_string();
         let input = |(file, layer): &(crate::diag::FileId, crate::policy::Layer)| Input {
             name: context.sources.name(*file).to_owned(),
             layer: layer.0,
@@ -164,8 +159,7 @@ impl Run<'_> {
         want: &Ruleset,
         before: Option<&Generation>,
     ) -> Result<Settled, ApplyError> {
-        let first = if kernel.read(0)?.is_none() { self.adoption(want) } else { Vec::new() };
-        settle(kernel, want, &mut || before.and_then(committed::of), &first)
+        settle(kernel, want, &mut || before.and_then(committed::of), &mut || self.adoption(want))
     }
 
     /// Connections that were open before the table was: those that the policy permits live on.
@@ -190,13 +184,7 @@ impl Run<'_> {
         ops
     }
 
-    fn look_up(
-        &mut self,
-        store: &Store,
-        kernel: &mut NfTables,
-        features: &Features,
-        known: &Book,
-    ) -> Result<(), Failure> {
+    fn look_up(&mut self, store: &Store, kernel: &mut NfTables, known: &Book) -> Result<(), Failure> {
         let asks = self.args.inputs.names.is_none() && !self.args.names_wait.is_zero();
         if !asks || self.context.policy.names.is_empty() {
             return Ok(());
@@ -209,11 +197,11 @@ impl Run<'_> {
             }
         };
         self.context.book.names = looked_up.book.remaining(looked_up.now);
-        let want = self.compiled(features)?;
+        let want = self.compiled()?;
         let mut committed =
             || store.in_force().ok().flatten().and_then(|generation| committed::of(&generation));
-        let settled =
-            settle(kernel, &want, &mut committed, &[]).map_err(|error| self.explained(error, &want))?;
+        let settled = settle(kernel, &want, &mut committed, &mut Vec::new)
+            .map_err(|error| self.explained(error, &want))?;
         self.outcome.changed |= settled.summary.changes();
         self.outcome.renewed = settled.summary.lifetimes_renewed;
         self.outcome.summary.elements_added += settled.summary.elements_added;
@@ -229,9 +217,14 @@ impl Run<'_> {
         Ok(store.keep_names(&names)?)
     }
 
+    /// A refusal in the policy's words. What the kernel lacks is asked only now: a batch that it validates and aborts costs
+    /// more than the whole change.
     fn explained(&self, error: ApplyError, want: &Ruleset) -> Failure {
         match error {
-            ApplyError::Refused { plan, refusals } => Failure::Findings(explain(&plan, &refusals, want)),
+            ApplyError::Refused { plan, refusals } => {
+                let lacks = features(&mut NfTables).map(|features| self.context.compile(&features).err());
+                Failure::Findings(lacks.ok().flatten().unwrap_or_else(|| explain(&plan, &refusals, want)))
+            }
             other => Failure::Apply(other),
         }
     }

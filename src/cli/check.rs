@@ -57,7 +57,7 @@ fn load_aside(want: &crate::ruleset::Ruleset) -> Result<(), Findings> {
     crate::host::namespace::enter_fresh()
         .map_err(|error| failed(format!("no network namespace for --kernel: {error}")))?;
     let mut kernel = NfTables;
-    match apply::settle(&mut kernel, want, &mut || None, &[]) {
+    match apply::settle(&mut kernel, want, &mut || None, &mut Vec::new) {
         Ok(_) => Ok(()),
         Err(apply::ApplyError::Refused { plan, refusals }) => Err(explain(&plan, &refusals, want)),
         Err(other) => Err(failed(other.to_string())),

@@ -112,7 +112,10 @@ impl Build<'_> {
     pub(super) fn looked_up(&self, side: Side, rule: &Rule) -> Vec<(u128, Duration)> {
         let learned = rule.peers.names.iter().filter_map(|name| self.book.names.get(name)).flatten();
         let usable = learned.filter(|learned| {
-            Family::of(learned.address) == side.family && !never::refuses(self.book, learned.address)
+            // A timeout of zero would make an element permanent.
+            Family::of(learned.address) == side.family
+                && learned.remaining >= Duration::from_secs(1)
+                && !never::refuses(self.book, learned.address)
         });
         usable.map(|learned| (AddrRange::single(learned.address).bits().0, learned.remaining)).collect()
     }

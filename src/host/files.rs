@@ -64,11 +64,12 @@ pub fn read(path: &Path, owner: Owner) -> Result<String, FileError> {
     // Without O_NONBLOCK, opening a FIFO waits for a writer.
     options.read(true).custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits());
     let file = options.open(path).map_err(opening)?;
-    judge(&file.metadata().map_err(FileError::Io)?, owner)?;
+    let metadata = file.metadata().map_err(FileError::Io)?;
+    judge(&metadata, owner)?;
     if let Some(directory) = path.canonicalize().ok().as_deref().and_then(Path::parent) {
         judge_directory(&std::fs::metadata(directory).map_err(FileError::Io)?)?;
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
     file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(FileError::Io)?;
     if bytes.len() as u64 > MAX_SIZE {
         return Err(FileError::TooLarge(bytes.len() as u64));

@@ -35,7 +35,8 @@ impl Dir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(at(&path))?,
         };
-        let mut bytes = Vec::new();
+        let expected = file.metadata().map_or(0, |metadata| metadata.len().min(MAX_SIZE));
+        let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0) + 1);
         file.take(MAX_SIZE).read_to_end(&mut bytes).map_err(at(&path))?;
         String::from_utf8(bytes).map(Some).map_err(|_| self.corrupt(name, "not UTF-8"))
     }

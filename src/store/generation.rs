@@ -146,11 +146,15 @@ pub(super) fn remove_all_but(dir: &Dir, numbers: &[u64]) -> Result<(), StoreErro
             dir.remove(&name)?;
         }
     }
+    let lists = dir.list("lists")?;
+    if lists.is_empty() {
+        return Ok(());
+    }
     let mut needed = Vec::new();
     for number in numbers.iter().filter(|number| dir.exists(&file(**number))) {
         needed.extend(load(dir, *number)?.list_files.into_iter().map(|list| list.sha256));
     }
-    for name in dir.list("lists")? {
+    for name in lists {
         if !needed.contains(&name) {
             dir.remove(&format!("lists/{name}"))?;
         }
