@@ -100,7 +100,8 @@ impl Run<'_> {
         let mut kernel = NfTables;
         let want = self.compiled()?;
         let before = store.in_force()?;
-        let generation = self.generation(&store, &want)?;
+        let number = before.as_ref().map_or(1, |before| before.number + 1);
+        let generation = self.generation(number, &want);
         let fresh = before.as_ref().is_none_or(|before| !before.same_content(&generation));
         if fresh {
             store.prepare(&generation)?;
@@ -110,13 +111,13 @@ impl Run<'_> {
             Ok(settled) => settled,
             Err(error) => {
                 if fresh {
-                    store.discard(generation.number)?;
+                    store.discard()?;
                 }
                 return Err(self.explained(error, &want));
             }
         };
         if fresh {
-            store.keep(generation.number)?;
+            store.keep()?;
         }
         self.outcome.changed = settled.summary.changes() || fresh;
         self.outcome.summary = settled.summary;
@@ -140,7 +141,7 @@ impl Run<'_> {
         self.context.compile(&Features::ALL).map_err(Failure::Findings)
     }
 
-    fn generation(&self, store: &Store, want: &Ruleset) -> Result<Generation, Failure> {
+    fn generation(&self, number: u64, want: &Ruleset) -> Generation {
         let context = &self.context;
         let text = want.lasting().to_string();
         let input = |(file, layer): &(crate::diag::FileId, crate::policy::Layer)| Input {
@@ -149,8 +150,8 @@ impl Run<'_> {
             text: context.sources.text(*file).to_owned(),
         };
         let inputs = context.files.iter().map(input).collect();
-        let (number, now) = (store.next_number()?, clock::wall().as_secs());
-        Ok(Generation::new(number, now, &text, inputs, context.lists.clone(), facts::stored(&context.book)))
+        let now = clock::wall().as_secs();
+        Generation::new(number, now, &text, inputs, context.lists.clone(), facts::stored(&context.book))
     }
 
     fn settle(

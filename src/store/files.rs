@@ -13,7 +13,7 @@ pub(super) struct Dir(PathBuf);
 
 impl Dir {
     pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
-        for dir in [path.to_owned(), path.join("generations"), path.join("lists")] {
+        for dir in [path.to_owned(), path.join("lists")] {
             DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(at(&dir))?;
         }
         Ok(Self(path.to_owned()))
@@ -43,13 +43,24 @@ impl Dir {
 
     /// The whole of the new content or the whole of the old.
     pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
+        let beside = format!("{name}.new");
+        self.write_beside(&beside, content)?;
+        self.rename(&beside, name)
+    }
+
+    /// The content is on the disk, or the file is gone.
+    pub(super) fn write_beside(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
         let path = self.0.join(name);
-        let beside = path.with_extension("new");
-        let written = write_synced(&beside, content).and_then(|()| fs::rename(&beside, &path));
+        let written = write_synced(&path, content);
         if written.is_err() {
-            let _ = fs::remove_file(&beside);
+            let _ = fs::remove_file(&path);
         }
-        written.map_err(at(&path))?;
+        written.map_err(at(&path))
+    }
+
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        let path = self.0.join(to);
+        fs::rename(self.0.join(from), &path).map_err(at(&path))?;
         let parent = path.parent().unwrap_or(&self.0);
         File::open(parent).and_then(|dir| dir.sync_all()).map_err(at(parent))
     }

@@ -92,42 +92,53 @@ impl Generation {
     }
 }
 
-pub(super) fn file(number: u64) -> String {
-    format!("generations/{number}.json")
-}
+const IN_FORCE: &str = "generation.json";
+const PREPARED: &str = "prepared.json";
 
-pub(super) fn save(dir: &Dir, generation: &Generation) -> Result<(), StoreError> {
+pub(super) fn prepare(dir: &Dir, generation: &Generation) -> Result<(), StoreError> {
     for (file, list) in generation.list_files.iter().zip(&generation.lists) {
         let name = format!("lists/{}", file.sha256);
         if !dir.exists(&name) {
             dir.write(&name, list.text.as_bytes())?;
         }
     }
-    let text =
-        serde_json::to_string(generation).map_err(|error| dir.corrupt("generations", error.to_string()))?;
-    dir.write(&file(generation.number), text.as_bytes())
+    let text = serde_json::to_string(generation).map_err(|error| dir.corrupt(PREPARED, error.to_string()))?;
+    dir.write_beside(PREPARED, text.as_bytes())
 }
 
-pub(super) fn load(dir: &Dir, number: u64) -> Result<Generation, StoreError> {
-    let name = file(number);
-    let text = dir.read(&name)?.ok_or_else(|| dir.corrupt(&name, "in force, but missing"))?;
-    let mut generation: Generation =
-        serde_json::from_str(&text).map_err(|error| dir.corrupt(&name, error.to_string()))?;
-    if generation.format != FORMAT {
-        return Err(dir.corrupt(&name, format!("format {}, this program knows {FORMAT}", generation.format)));
-    }
-    if generation.number != number {
-        return Err(dir.corrupt(&name, format!("it says that it is generation {}", generation.number)));
-    }
+pub(super) fn keep(dir: &Dir) -> Result<(), StoreError> {
+    dir.rename(PREPARED, IN_FORCE)?;
+    remove_unused_lists(dir)
+}
+
+pub(super) fn discard(dir: &Dir) -> Result<(), StoreError> {
+    dir.remove(PREPARED)?;
+    remove_unused_lists(dir)
+}
+
+pub(super) fn load(dir: &Dir) -> Result<Option<Generation>, StoreError> {
+    let Some(mut generation) = load_head(dir)? else { return Ok(None) };
     generation.lists =
         generation.list_files.iter().map(|list| load_list(dir, list)).collect::<Result<_, StoreError>>()?;
-    Ok(generation)
+    Ok(Some(generation))
+}
+
+/// The generation in force without its lists.
+fn load_head(dir: &Dir) -> Result<Option<Generation>, StoreError> {
+    let Some(text) = dir.read(IN_FORCE)? else { return Ok(None) };
+    let generation: Generation =
+        serde_json::from_str(&text).map_err(|error| dir.corrupt(IN_FORCE, error.to_string()))?;
+    if generation.format != FORMAT {
+        let reason = format!("format {}, this program knows {FORMAT}", generation.format);
+        return Err(dir.corrupt(IN_FORCE, reason));
+    }
+    Ok(Some(generation))
 }
 
 fn load_list(dir: &Dir, list: &ListFile) -> Result<ListText, StoreError> {
     let plain = list.sha256.len() == 64 && list.sha256.bytes().all(|b| b.is_ascii_hexdigit());
     if !plain {
-        return Err(dir.corrupt("generations", "a list without a SHA-256"));
+        return Err(dir.corrupt(IN_FORCE, "a list without a SHA-256"));
     }
     let name = format!("lists/{}", list.sha256);
     let text = dir.read(&name)?.ok_or_else(|| dir.corrupt(&name, "missing"))?;
@@ -137,27 +148,16 @@ fn load_list(dir: &Dir, list: &ListFile) -> Result<ListText, StoreError> {
     Ok(ListText { path: list.path.clone(), text })
 }
 
-/// Removes other generations, and list contents that none of those that stay needs.
-pub(super) fn remove_all_but(dir: &Dir, numbers: &[u64]) -> Result<(), StoreError> {
-    let stays: Vec<String> = numbers.iter().map(|number| file(*number)).collect();
-    for name in dir.list("generations")? {
-        let name = format!("generations/{name}");
-        if !stays.contains(&name) {
-            dir.remove(&name)?;
-        }
-    }
+/// Removes list contents that the generation in force does not need.
+fn remove_unused_lists(dir: &Dir) -> Result<(), StoreError> {
     let lists = dir.list("lists")?;
     if lists.is_empty() {
         return Ok(());
     }
-    let mut needed = Vec::new();
-    for number in numbers.iter().filter(|number| dir.exists(&file(**number))) {
-        needed.extend(load(dir, *number)?.list_files.into_iter().map(|list| list.sha256));
-    }
-    for name in lists {
-        if !needed.contains(&name) {
-            dir.remove(&format!("lists/{name}"))?;
-        }
+    let needed: Vec<String> = load_head(dir)?
+        .map_or(Vec::new(), |head| head.list_files.into_iter().map(|list| list.sha256).collect());
+    for name in lists.into_iter().filter(|name| !needed.contains(name)) {
+        dir.remove(&format!("lists/{name}"))?;
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! What survives a restart: the generation in force, with its texts as they were read, and the learned addresses of names.
 //!
-//! Files, all 0600 in a directory 0700: `lock`; `generations/N.json`; `lists/SHA256`, the contents of list files;
-//! `in-force`, the number of the generation in force, written last; `names.json`. Each is written beside its place,
-//! synced and renamed, so that a full disk or a crash leaves the one before.
+//! Files, all 0600 in a directory 0700: `lock`; `generation.json`, the generation in force; `prepared.json`, one that is about
+//! to be; `lists/SHA256`, the contents of list files; `names.json`. Each is written beside its place, synced and renamed, so
+//! that a full disk or a crash leaves the one before.
 
 mod files;
 mod generation;
@@ -49,38 +49,25 @@ impl Store {
 
     /// The generation in force; `None` before the first.
     pub fn in_force(&self) -> Result<Option<Generation>, StoreError> {
-        let Some(number) = self.number_in_force()? else { return Ok(None) };
-        generation::load(&self.dir, number).map(Some)
-    }
-
-    /// The number that the next generation gets.
-    pub fn next_number(&self) -> Result<u64, StoreError> {
-        Ok(self.number_in_force()?.map_or(1, |number| number + 1))
-    }
-
-    fn number_in_force(&self) -> Result<Option<u64>, StoreError> {
-        let Some(text) = self.dir.read("in-force")? else { return Ok(None) };
-        let number = text.trim().parse().map_err(|_| self.dir.corrupt("in-force", "not a number"))?;
-        Ok(Some(number))
+        generation::load(&self.dir)
     }
 
     /// Writes a generation that is not yet in force: whatever can fail for want of space fails here.
     pub fn prepare(&self, generation: &Generation) -> Result<(), StoreError> {
         self.assert_locked();
-        generation::save(&self.dir, generation)
+        generation::prepare(&self.dir, generation)
     }
 
-    /// Puts a prepared generation in force, and removes all but it and the one before.
-    pub fn keep(&self, number: u64) -> Result<(), StoreError> {
+    /// Puts the prepared generation in force.
+    pub fn keep(&self) -> Result<(), StoreError> {
         self.assert_locked();
-        self.dir.write("in-force", format!("{number}\n").as_bytes())?;
-        generation::remove_all_but(&self.dir, &[number, number.saturating_sub(1)])
+        generation::keep(&self.dir)
     }
 
     /// Takes back what [`Store::prepare`] wrote.
-    pub fn discard(&self, number: u64) -> Result<(), StoreError> {
+    pub fn discard(&self) -> Result<(), StoreError> {
         self.assert_locked();
-        self.dir.remove(&generation::file(number))
+        generation::discard(&self.dir)
     }
 
     pub fn names(&self) -> Result<Names, StoreError> {
