@@ -201,13 +201,24 @@ pub(super) fn address_set(family: Family, ranges: &[&AddrRange]) -> crate::rules
 }
 
 fn port_set(ports: &[PortMatch]) -> crate::ruleset::Set {
-    let bytes = |protocol: u8, port: u16| KeyBytes::default().octet(protocol).port(port);
-    let mut elements = BTreeMap::new();
+    let mut merged: Vec<(u8, u16, u16)> = Vec::new();
     for entry in ports {
         if let PortMatch::Ports(protocol, range) = entry {
-            let first = bytes(protocol.number(), range.first());
-            elements.insert(first.to(bytes(protocol.number(), range.last())), key::nothing());
+            merged.push((protocol.number(), range.first(), range.last()));
         }
+    }
+    merged.sort_unstable();
+    merged.dedup_by(|next, kept| {
+        let joins = next.0 == kept.0 && u32::from(next.1) <= u32::from(kept.2) + 1;
+        if joins {
+            kept.2 = kept.2.max(next.2);
+        }
+        joins
+    });
+    let bytes = |protocol: u8, port: u16| KeyBytes::default().octet(protocol).port(port);
+    let mut elements = BTreeMap::new();
+    for (protocol, first, last) in merged {
+        elements.insert(bytes(protocol, first).to(bytes(protocol, last)), key::nothing());
     }
     static_map(&[Field::InetProto, Field::InetService], SetData::None, elements)
 }

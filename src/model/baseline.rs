@@ -2,8 +2,7 @@
 
 use super::merge::Merged;
 use super::{Baseline, BaselineRule};
-use crate::diag::did_you_mean;
-use crate::diag::{Finding, Findings};
+use crate::diag::{Finding, Findings, Span, did_you_mean};
 
 /// Baseline rules without a switch: without them no connection lives, and no IPv6.
 const ALWAYS: [&str; 2] = ["established", "neighbour-discovery"];
@@ -14,23 +13,23 @@ pub(super) fn resolve(merged: &Merged, findings: &mut Findings) -> Baseline {
         match BaselineRule::ALL.into_iter().find(|rule| rule.key() == *name) {
             Some(rule) if !entry.value => off.push(rule),
             Some(_) => {}
-            None => findings.push(
-                Finding::error("PG307", format!("no baseline rule \"{name}\" has a switch"))
-                    .at(entry.place)
-                    .help(remedy(name)),
-            ),
+            None => findings.push(no_switch(name, entry.place)),
         }
     }
     off.sort_unstable();
     Baseline { off }
 }
 
-fn remedy(name: &str) -> String {
+fn no_switch(name: &str, place: Span) -> Finding {
     if ALWAYS.contains(&name) {
-        return "it is always on: leave this line out".into();
+        return Finding::error("PG307", format!("baseline rule \"{name}\" has no switch"))
+            .at(place)
+            .help("it is always on: leave this line out");
     }
-    if name == "containers" {
-        return "the baseline for containers is not built yet: write rules for what they need".into();
-    }
-    did_you_mean("baseline rule", name, BaselineRule::ALL.into_iter().map(BaselineRule::key))
+    let known = BaselineRule::ALL.into_iter().map(BaselineRule::key);
+    Finding::error("PG307", format!("unknown baseline rule \"{name}\"")).at(place).help(did_you_mean(
+        "baseline rule",
+        name,
+        known,
+    ))
 }

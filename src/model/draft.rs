@@ -4,8 +4,7 @@ use super::groups::{self, Holds};
 use super::merge::Merged;
 use super::services::{self, Opens};
 use super::{Action, Peers, Rule};
-use crate::diag::did_you_mean;
-use crate::diag::{Finding, Findings};
+use crate::diag::{Finding, Findings, did_you_mean};
 use crate::policy::{Peer, RuleEntry};
 use crate::types::{Direction, PortMatch, Protocol};
 

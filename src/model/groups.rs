@@ -2,8 +2,7 @@
 
 use super::merge::{Group, Merged};
 use super::{ListRef, NamePolicy};
-use crate::diag::did_you_mean;
-use crate::diag::{Finding, Findings, Span};
+use crate::diag::{Finding, Findings, Span, did_you_mean};
 use crate::policy::{Peer, Spanned};
 use crate::types::{AddrRange, HostName};
 use std::collections::{BTreeMap, BTreeSet};

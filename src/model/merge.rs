@@ -12,7 +12,7 @@ pub(super) struct Merged<'a> {
     pub(super) baseline: BTreeMap<&'a str, Entry<bool>>,
     pub(super) services: BTreeMap<&'a str, Entry<&'a ServiceEntry>>,
     pub(super) groups: BTreeMap<&'a str, Group<'a>>,
-    /// In the order of the files.
+    /// In the order of the files; where two have one name both, so that all of both is judged.
     pub(super) rules: Vec<&'a RuleEntry>,
 }
 
@@ -146,7 +146,10 @@ fn rules<'a>(parsed: &'a ParsedPolicy, findings: &mut Findings) -> Vec<&'a RuleE
                     rules.push(rule);
                 }
                 Some((layer, first)) if *layer == file.layer && same_rule(first, rule) => {}
-                Some((layer, first)) => findings.push(rule_twice(first, rule, *layer == file.layer)),
+                Some((layer, first)) => {
+                    findings.push(rule_twice(first, rule, *layer == file.layer));
+                    rules.push(rule);
+                }
             }
         }
     }

@@ -2,8 +2,7 @@
 
 use super::catalogue;
 use super::merge::Merged;
-use crate::diag::did_you_mean;
-use crate::diag::{Finding, Findings};
+use crate::diag::{Finding, Findings, nearest};
 use crate::policy::{PortTerm, ServiceEntry, Spanned};
 use crate::types::{PortMatch, Protocol};
 
@@ -18,7 +17,6 @@ pub(super) struct Opens {
 /// Findings about the policy's own services.
 pub(super) fn check(merged: &Merged, findings: &mut Findings) {
     for service in merged.services.values().map(|entry| entry.value) {
-        check_ports(service, findings);
         check_helper(service, findings);
     }
 }
@@ -45,12 +43,13 @@ fn named(merged: &Merged, name: &Spanned<String>, findings: &mut Findings) -> Op
         return Opens { ports: sorted(service.ports().into_iter()), helper };
     }
     let known = merged.services.keys().copied().chain(catalogue::names().map(|name| -> &str { name }));
-    findings.push(Finding::error("PG305", format!("unknown service \"{}\"", name.value)).at(name.span).help(
-        format!(
-            "{}; a service of your own stands in [services], or the rule says `ports = [\"tcp/25\"]`",
-            did_you_mean("service", &name.value, known)
-        ),
-    ));
+    let help = match nearest(&name.value, known) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => "define it in [services], or write `ports = [\"tcp/25\"]` in its place".into(),
+    };
+    findings.push(
+        Finding::error("PG305", format!("unknown service \"{}\"", name.value)).at(name.span).help(help),
+    );
     Opens::default()
 }
 
@@ -64,26 +63,8 @@ fn sorted(ports: impl Iterator<Item = PortMatch>) -> Vec<PortMatch> {
     ports
 }
 
-fn check_ports(service: &ServiceEntry, findings: &mut Findings) {
-    if service.ports.is_empty() {
-        findings.push(
-            Finding::error("PG309", format!("service \"{}\" has no ports", service.name.value))
-                .at(service.name.span)
-                .help("write the ports that connections are opened to: `ports = [\"tcp/990\"]`"),
-        );
-    }
-}
-
 fn check_helper(service: &ServiceEntry, findings: &mut Findings) {
     let Some(helper) = &service.helper else { return };
-    if helper.value != "ftp" {
-        findings.push(
-            Finding::error("PG308", format!("unknown helper \"{}\"", helper.value))
-                .at(helper.span)
-                .help("the only helper is \"ftp\"; of other protocols open the data ports themselves"),
-        );
-        return;
-    }
     let tcp = |entry: &Spanned<PortMatch>| matches!(entry.value, PortMatch::Ports(Protocol::Tcp, _));
     for entry in service.ports.iter().filter(|entry| !tcp(entry)) {
         findings.push(

@@ -1,7 +1,7 @@
 //! A plan as text and as a summary: one stable form for `plan`, for logs and for tests.
 
 use super::{Op, Plan};
-use crate::ruleset::{ElementKey, ElementValue, Ruleset, Set, element_words, key_words};
+use crate::ruleset::{ElementKey, ElementValue, ObjectKind, Ruleset, Set, element_words, key_words};
 use serde::Serialize;
 use std::fmt;
 
@@ -10,7 +10,7 @@ use std::fmt;
 pub struct Change {
     /// `add`, `delete` or `renew`.
     pub change: &'static str,
-    /// `table`, `counter`, `set`, `chain`, `elements` or `rule`.
+    /// `table`, `counter`, `ct helper`, `set`, `chain`, `elements` or `rule`.
     pub what: &'static str,
     /// The chain of a rule, the set of elements, or the name of the thing itself.
     pub name: String,
@@ -104,8 +104,8 @@ fn describe(op: &Op, have: Option<&Ruleset>) -> Change {
     match op {
         Op::AddTable => change("add", "table", crate::ruleset::TABLE, vec![]),
         Op::DeleteTable => change("delete", "table", crate::ruleset::TABLE, vec![]),
-        Op::AddObject { name, .. } => change("add", "object", name, vec![]),
-        Op::DeleteObject { name, .. } => change("delete", "object", name, vec![]),
+        Op::AddObject { name, object } => change("add", object_word(object.kind.kind()), name, vec![]),
+        Op::DeleteObject { name, kind } => change("delete", object_word(*kind), name, vec![]),
         Op::AddSet { name, .. } => change("add", "set", name, vec![]),
         Op::DeleteSet { name } => change("delete", "set", name, vec![]),
         Op::FlushSet { name } => change("delete", "elements", name, vec!["all".into()]),
@@ -120,6 +120,13 @@ fn describe(op: &Op, have: Option<&Ruleset>) -> Change {
         Op::DeleteRule { chain, handle } => {
             change("delete", "rule", chain, vec![held_text(have, chain, *handle)])
         }
+    }
+}
+
+fn object_word(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Counter => "counter",
+        ObjectKind::CtHelper => "ct helper",
     }
 }
 

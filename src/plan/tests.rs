@@ -54,7 +54,7 @@ fn accept() -> Rule {
 #[test]
 fn an_empty_kernel_gets_the_table_first_and_the_rules_last() {
     let want = ruleset(&["a"], ports(&[(25, "a")], None), vec![line("map")]);
-    let order = ["add table", "add object", "add chain", "add set", "add elements", "add rule"];
+    let order = ["add table", "add counter", "add chain", "add set", "add elements", "add rule"];
     assert_eq!(kinds(&diff(&want, None)), order);
 }
 
@@ -63,7 +63,7 @@ fn one_more_port_is_one_counter_and_one_element() {
     let have = ruleset(&["a"], ports(&[(25, "a")], None), vec![line("map")]);
     let want = ruleset(&["a", "b"], ports(&[(25, "a"), (80, "b")], None), vec![line("map")]);
     let plan = diff(&want, Some(&have));
-    assert_eq!(kinds(&plan), ["add object", "add elements"]);
+    assert_eq!(kinds(&plan), ["add counter", "add elements"]);
     assert!(matches!(&plan.ops[1], Op::AddElements { elements, .. } if elements.len() == 1));
 }
 
@@ -115,6 +115,6 @@ fn a_map_with_lifetimes_that_loses_an_element_is_emptied_and_filled_again() {
     let have = ruleset(&["a", "b"], ports(&[(25, "a"), (80, "b")], life), vec![line("map")]);
     let want = ruleset(&["a"], ports(&[(25, "a")], life), vec![line("map")]);
     let plan = diff(&want, Some(&have));
-    assert_eq!(kinds(&plan), ["delete elements", "delete object", "add elements"]);
+    assert_eq!(kinds(&plan), ["delete elements", "delete counter", "add elements"]);
     assert!(matches!(plan.ops[0], Op::FlushSet { .. }));
 }

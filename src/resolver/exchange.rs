@@ -7,8 +7,8 @@ use nix::errno::Errno;
 use nix::poll::PollFlags;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 pub(super) struct Exchange {
     question: Question,
@@ -35,34 +35,18 @@ pub(super) enum Progress {
 }
 
 impl Exchange {
-    /// The kernel picks a port at random for each socket, and takes datagrams from the server's address alone.
     pub(super) fn udp(server: SocketAddr, question: Question) -> io::Result<Self> {
-        let any: IpAddr = match server {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let socket = UdpSocket::bind((any, 0))?;
-        socket.connect(server)?;
-        socket.set_nonblocking(true)?;
+        let socket = UdpSocket::from(connected(server, SockType::Datagram)?);
         socket.send(&question.query())?;
         Ok(Self { question, channel: Channel::Udp(socket) })
     }
 
     pub(super) fn tcp(server: SocketAddr, question: Question) -> io::Result<Self> {
-        let family = match server {
-            SocketAddr::V4(_) => AddressFamily::Inet,
-            SocketAddr::V6(_) => AddressFamily::Inet6,
-        };
-        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-        let socket = socket(family, SockType::Stream, flags, None)?;
-        match connect(socket.as_raw_fd(), &SockaddrStorage::from(server)) {
-            Ok(()) | Err(Errno::EINPROGRESS) => {}
-            Err(error) => return Err(error.into()),
-        }
+        let socket = TcpStream::from(connected(server, SockType::Stream)?);
         let query = question.query();
         let mut outbox = u16::try_from(query.len()).expect("a query is short").to_be_bytes().to_vec();
         outbox.extend(query);
-        let stream = Stream { socket: TcpStream::from(socket), outbox, sent: 0, inbox: Vec::new() };
+        let stream = Stream { socket, outbox, sent: 0, inbox: Vec::new() };
         Ok(Self { question, channel: Channel::Tcp(stream) })
     }
 
@@ -95,6 +79,20 @@ impl Exchange {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => Progress::Broken(Failure::Malformed),
             Err(_) => Progress::Broken(Failure::Unreachable),
         }
+    }
+}
+
+/// A socket that never waits, connected in one step with a port that the kernel picks at random: a socket bound before
+/// would take datagrams from anybody until it is connected.
+fn connected(server: SocketAddr, kind: SockType) -> io::Result<OwnedFd> {
+    let family = match server {
+        SocketAddr::V4(_) => AddressFamily::Inet,
+        SocketAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let socket = socket(family, kind, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?;
+    match connect(socket.as_raw_fd(), &SockaddrStorage::from(server)) {
+        Ok(()) | Err(Errno::EINPROGRESS) => Ok(socket),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -6,15 +6,6 @@ use crate::diag::{Finding, Findings};
 use crate::policy::{Peer, Spanned};
 
 pub(super) fn check(draft: &Draft, findings: &mut Findings) {
-    for group in draft.merged.groups.values() {
-        for member in group.members().filter(is_broadcast) {
-            findings.push(
-                Finding::error("PG312", "\"broadcast\" cannot be a member of a group")
-                    .at(member.span)
-                    .help("write it in the rule: `peers = [\"@peer-gateways\", \"broadcast\"]`"),
-            );
-        }
-    }
     for rule in draft.rules.iter().filter(|rule| rule.entry.direction.value == RuleDirection::In) {
         for peer in rule.entry.peers.iter().filter(is_broadcast) {
             findings.push(

@@ -17,7 +17,7 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) {
         findings.push(
             Finding::warning(
                 "PG330",
-                format!("group \"{name}\" is empty: it gives {} nobody to match", rules(users)),
+                format!("group \"{name}\" is empty, so nobody matches it in {}", rules(users)),
             )
             .at(group.place)
             .help(format!(

@@ -11,6 +11,7 @@ mod names_without_dns;
 mod no_way_in;
 mod nothing_to_match;
 mod open_groups;
+mod times;
 mod unused;
 
 use super::draft::Draft;
@@ -22,6 +23,7 @@ pub(super) fn run(draft: &Draft, findings: &mut Findings) {
         broadcast::check,
         mapped_addresses::check,
         names_in_deny::check,
+        times::check,
         nothing_to_match::check,
         any_beside::check,
         duplicates::check,

@@ -19,7 +19,7 @@ fn check_rule(merged: &Merged, rule: &DraftRule, findings: &mut Findings) {
         let mut finding =
             Finding::error("PG310", format!("a name in a rule that says {action}: \"{name}\"")).at(peer.span);
         if *place != peer.span {
-            finding = finding.also(*place, "the name is reached through this group");
+            finding = finding.also(*place, "the name stands here");
         }
         findings.push(finding.help(format!(
             "names may only allow: while a name has no addresses, a {action} by name would let its packets \

@@ -19,12 +19,15 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) {
             continue;
         }
         findings.push(
-            Finding::warning("PG332", format!("group \"{name}\" is any address, in {}", rules(users)))
-                .at(group.place)
-                .help(format!(
-                    "narrow it under [hosts] in a file of the site: `{name} = [\"192.0.2.0/24\"]`; `add` \
+            Finding::warning(
+                "PG332",
+                format!("group \"{name}\" is \"any\", so everybody matches it in {}", rules(users)),
+            )
+            .at(group.place)
+            .help(format!(
+                "narrow it under [hosts] in a file of the site: `{name} = [\"192.0.2.0/24\"]`; `add` \
                      could only widen it"
-                )),
+            )),
         );
     }
 }

@@ -91,6 +91,19 @@ fn two_hundred_names_are_answered_within_the_limits_on_what_is_in_flight() {
 }
 
 #[test]
+fn no_more_is_in_flight_than_the_limits_say() {
+    let ((_one, first), (_two, second)) = (silence(), silence());
+    let names: Vec<HostName> = (0..20).map(|index| name(&format!("host{index}.example"))).collect();
+    for (servers, in_flight, expected) in
+        [(&[first][..], 5, 3), (&[first, second], 5, 5), (&[first, second], 9, 6)]
+    {
+        let limits = Limits { in_flight, per_server: 3, ..limits(PATIENT) };
+        let lookups = lookup_all(&names, servers, BRIEF, &limits).unwrap();
+        assert_eq!(lookups.counters.udp_asked, expected);
+    }
+}
+
+#[test]
 fn aliases_lead_to_addresses_in_any_order_of_records() {
     let server = Server::run(|query| {
         let reply =
