@@ -57,7 +57,7 @@ table inet firewalld {
         ct state established,related accept
         iifname "lo" accept
         iifname vmap @zones
-        counter name "seen" reject with icmpx admin-prohibited
+        meta l4proto tcp counter name "seen" reject with icmpx admin-prohibited
     }
     chain filter_IN_public { ip saddr @trusted accept; tcp dport 21 ct helper set "helper-ftp-tcp"; tcp dport { 22, 25 } accept; }
 }
@@ -86,8 +86,9 @@ fn others(ns: &Ns) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The agent's table with every handle, without what its counters count: the kernel's own MLD reports move them.
 fn own(ns: &Ns) -> String {
-    ns.nft_list(&["-a", "list", "table", "inet", "portgrave"])
+    ns.nft_list(&["-a", "-s", "list", "table", "inet", "portgrave"])
 }
 
 /// A quiet gateway: no names to look up, so that no packet moves anybody's counters.

@@ -117,6 +117,47 @@ fn a_row_that_the_policy_lacks_or_opens_too_far_fails_its_check() {
 }
 
 #[test]
+fn counters_print_what_nft_lists() {
+    isolated("counters_print_what_nft_lists", || {
+        let mut world = World::new();
+        world.serve_names();
+        let agent = Agent::new(&world);
+        let policy = agent.policy("shipped", &rig::with_rows(&ids()).0);
+        let site = agent.policy("site", &rig::all_on());
+        agent.apply(&world.gw, &[&policy, &site]);
+        let ntp = ROWS.iter().find(|row| row.id == "R21").expect("a row");
+        RowResult::of(&world, (ntp.id, ntp.title), &rig::checks(ntp).0, |check| check.passes, &[]);
+
+        let nft = rig::Counters::read(&world.gw);
+        let printed = world.gw.stdout(agent.command("counters", &[]).arg("--json"));
+        let printed: serde_json::Value = serde_json::from_str(&printed).expect("one object");
+        let counters = printed["counters"].as_array().expect("a list");
+        let mut known = std::collections::BTreeMap::new();
+        for counter in counters {
+            let text = |key: &str| counter[key].as_str().expect("a string").to_owned();
+            let (name, direction) = (text("name"), text("direction"));
+            let object = if name.starts_with("default.") {
+                format!("{direction}.default")
+            } else {
+                format!("{direction}.{name}")
+            };
+            known.insert(object, counter["packets"].as_u64().expect("a number"));
+        }
+        // The kernel's own reports of multicast membership may come between the two readings.
+        known.retain(|name, _| !name.ends_with("multicast-membership"));
+        let of_agent = nft
+            .0
+            .into_iter()
+            .filter(|((table, _), _)| table == "portgrave")
+            .map(|((_, name), packets)| (name, packets));
+        let of_agent: std::collections::BTreeMap<String, u64> =
+            of_agent.filter(|(name, _)| !name.ends_with("multicast-membership")).collect();
+        assert_eq!(known, of_agent);
+        assert!(known["out.default"] >= 8 && known["in.default"] >= 2, "{known:?}");
+    });
+}
+
+#[test]
 fn the_shipped_policy_has_the_rows_and_switches_of_the_table() {
     let policy = rig::shipped();
     let rules = policy["rule"].as_array().expect("rules");

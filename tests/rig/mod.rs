@@ -22,11 +22,12 @@ mod row_report;
 mod rows_table;
 pub mod servers;
 mod socket;
+pub mod trace;
 mod world;
 
 pub use agent::{Agent, printed, program};
 pub use counters::Counters;
-pub use flow::{Flow, Outcome, Proto};
+pub use flow::{Flow, Outcome, Proto, next_source_port};
 pub use ftp::{FtpCase, FtpMode, FtpRole};
 pub use isolate::{isolated, say};
 pub use netns::{Ns, Process};
