@@ -52,7 +52,7 @@ fn counters(held: &Ruleset) -> Vec<Counter> {
     let counter = |(object, value): (&String, &crate::ruleset::Object)| match value.kind {
         ObjectDef::Counter { packets, bytes } => {
             let (direction, name) = object.split_once('.')?;
-            let name = if name == "default" { object.clone() } else { name.to_owned() };
+            let name = if name == "default" { format!("default.{direction}") } else { name.to_owned() };
             Some(Counter { name, direction: direction.to_owned(), packets, bytes })
         }
         ObjectDef::CtHelper { .. } => None,

@@ -14,8 +14,9 @@ use std::time::Duration;
 const ADOPTION: Duration = Duration::from_secs(600);
 const ADOPTED_SIZE: u32 = 16_384;
 
-/// How long a peer that opened a control connection may open data connections: as long as conntrack keeps an idle one.
-const FTP_PEER_TIMEOUT: Duration = Duration::from_secs(5 * 86_400);
+/// How long after its last control or data connection a peer may open passive data connections. Servers end idle sessions
+/// much sooner.
+const FTP_PEER_TIMEOUT: Duration = Duration::from_secs(3600);
 const FTP_PEERS: u32 = 4096;
 
 /// Echo requests a second, and how many at once, in each direction and family.
@@ -103,7 +104,9 @@ impl Build<'_> {
                 let side = Side { direction, family };
                 let passive = RuleBuilder::new().ct_helper("ftp");
                 let passive = passive.lookup(&[Part::Peer(direction, family)], &ftp_peers(side), false);
-                let passive = passive.destination_port(Protocol::Tcp, data);
+                let passive = passive
+                    .destination_port(Protocol::Tcp, data)
+                    .update(&[Part::Peer(direction, family)], &ftp_peers(side));
                 self.append(chain, passive.counter(counter).verdict(Verdict::Accept));
             }
         }
@@ -290,9 +293,8 @@ impl Build<'_> {
         let helper = self.helper_object(side.family);
         self.add_set(&peers, ftp_peers_set(side.family));
         let peer = [Part::Peer(side.direction, side.family)];
-        self.append(&chain, RuleBuilder::new().origin(origin).update(&peer, &peers).rule());
-        self.append(&chain, RuleBuilder::new().origin(origin).set_ct_helper(&helper).rule());
-        self.append(&chain, RuleBuilder::new().origin(origin).counter(&counter).verdict(Verdict::Accept));
+        let rule = RuleBuilder::new().origin(origin).counter(&counter).update(&peer, &peers);
+        self.append(&chain, rule.set_ct_helper(&helper).verdict(Verdict::Accept));
         chain
     }
 
