@@ -1,1 +1,7 @@
-fn main(){}
+//! The program `portgrave`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    portgrave::cli::main()
+}

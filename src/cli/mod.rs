@@ -1,1 +1,85 @@
-//! 
+//! The command line: one file a verb.
+
+mod apply;
+mod check;
+mod committed;
+mod context;
+mod counters;
+mod facts;
+mod flush;
+mod load;
+mod lookups;
+mod plan;
+mod report;
+mod show;
+mod status;
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Exit status of a usage error, in every verb (`EX_USAGE` of sysexits.h).
+const USAGE: u8 = 64;
+
+#[derive(Parser)]
+#[command(
+    name = "portgrave",
+    version,
+    about = "An nftables-native firewall agent",
+    long_about = "Reads a port policy in TOML, checks it, compiles it to nftables, applies it in one atomic batch, and reads it \
+                  back. Only the table `inet portgrave` is ever written.",
+    after_help = "Example:\n  portgrave check --policy policy/clearswift-seg.toml\n\nExit status: 64 for a usage error; \
+                  otherwise as each command says."
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Check(check::CheckArgs),
+    Show(show::ShowArgs),
+    Plan(plan::PlanArgs),
+    Apply(apply::ApplyArgs),
+    Counters(counters::CountersArgs),
+    Status(status::StatusArgs),
+    Flush(flush::FlushArgs),
+}
+
+/// Where the policy comes from.
+#[derive(Args, Clone, Debug)]
+struct Inputs {
+    /// Another portgrave.toml than /etc/portgrave/portgrave.toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A policy file or a directory of them, in place of all layers; repeated: each a layer above the one before
+    #[arg(long, value_name = "FILE-or-DIR")]
+    policy: Vec<PathBuf>,
+    /// The addresses of host names, in place of DNS (TOML: "repo.example.net" = ["192.0.2.7"])
+    #[arg(long, value_name = "FILE")]
+    names: Option<PathBuf>,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match cli.verb {
+        Verb::Check(args) => check::run(&args),
+        Verb::Show(args) => show::run(&args),
+        Verb::Plan(args) => plan::run(&args),
+        Verb::Apply(args) => apply::run(&args),
+        Verb::Counters(args) => counters::run(&args),
+        Verb::Status(args) => status::run(&args),
+        Verb::Flush(args) => flush::run(&args),
+    }
+}

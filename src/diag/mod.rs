@@ -1,8 +1,14 @@
 //! Findings: what is wrong with an input, where, and what to write instead.
 
+mod json;
+mod nearest;
 mod source;
+mod text;
 
+pub use json::render_json;
+pub use nearest::{did_you_mean, nearest};
 pub use source::{FileId, SourceMap, Span};
+pub use text::render_text;
 
 use serde::Serialize;
 

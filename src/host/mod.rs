@@ -1,1 +1,8 @@
-//! 
+//! Small touches of the operating system, one file each.
+
+pub mod clock;
+pub mod files;
+pub mod interfaces;
+pub mod namespace;
+pub mod resolvconf;
+pub mod sockets;

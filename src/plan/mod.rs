@@ -1,5 +1,11 @@
 //! The operations that turn what the kernel holds into what is wanted: minimal, ordered, printable.
 
+mod describe;
+mod diff;
+
+pub use describe::{Change, Summary};
+pub use diff::diff;
+
 use crate::diag::Span;
 use crate::ruleset::{BaseChain, Element, ElementKey, Object, ObjectKind, Rule, Set};
 
@@ -93,3 +99,6 @@ impl Op {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

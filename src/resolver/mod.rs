@@ -1,1 +1,22 @@
-//! 
+//! Looked-up names: an own stub client for DNS, and the book of what was learnt.
+//!
+//! `getaddrinfo` tells neither a TTL nor a response code and chooses the server by itself, so questions are built
+//! and answers judged here. What judges and keeps is pure (`judge`, `chain`, `course`, `book`); sockets are opened
+//! in `client` and `exchange` alone.
+
+pub mod book;
+mod chain;
+mod client;
+mod course;
+mod exchange;
+mod judge;
+mod outcome;
+mod question;
+
+pub use client::{Limits, lookup_all};
+pub use judge::{Ignored, Judged, Transport, judge};
+pub use outcome::{Answer, Counters, Failure, Lookup, Lookups};
+pub use question::{ENTROPY, Question};
+
+#[cfg(test)]
+mod script;

@@ -3,13 +3,17 @@
 //! The same types describe what is wanted (made by `compile`) and what is held (decoded by `netlink`), so that the
 //! two can be compared. `text` prints a ruleset as `nft -f` takes it.
 
+mod build;
 mod element;
 mod expr;
+mod text;
 
+pub use build::{Part, RuleBuilder};
 pub use element::{Element, ElementKey, ElementValue, Elements, Field};
 pub use expr::{
     CmpOp, CtKey, DynsetOp, Expr, LimitUnit, MetaKey, ObjectKind, PayloadBase, Reg, RejectKind, Verdict,
 };
+pub use text::{element_words, key_words};
 
 use crate::diag::Span;
 use std::collections::BTreeMap;
@@ -24,6 +28,27 @@ pub struct Ruleset {
     pub objects: BTreeMap<String, Object>,
     pub sets: BTreeMap<String, Set>,
     pub chains: BTreeMap<String, Chain>,
+}
+
+impl Ruleset {
+    /// Without the elements that expire: what the policy alone decides.
+    #[must_use]
+    pub fn lasting(&self) -> Self {
+        let set = |set: &Set| if set.timeout.is_some() { set.head() } else { set.clone() };
+        Self { sets: self.sets.iter().map(|(name, of)| (name.clone(), set(of))).collect(), ..self.clone() }
+    }
+
+    /// Gives rules that were read the texts of equal rules of the same chain.
+    pub fn take_texts(&mut self, known: &Self) {
+        for (name, chain) in &mut self.chains {
+            let Some(known) = known.chains.get(name) else { continue };
+            for rule in &mut chain.rules {
+                if let Some(same) = known.rules.iter().find(|candidate| *candidate == rule) {
+                    rule.text.clone_from(&same.text);
+                }
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -154,7 +179,9 @@ impl PartialEq for ObjectDef {
                 Self::CtHelper { helper: a, l3proto: b, l4proto: c },
                 Self::CtHelper { helper: d, l3proto: e, l4proto: f },
             ) => (a, b, c) == (d, e, f),
-            (Self::Counter { .. }, Self::CtHelper { .. }) | (Self::CtHelper { .. }, Self::Counter { .. }) => false,
+            (Self::Counter { .. }, Self::CtHelper { .. }) | (Self::CtHelper { .. }, Self::Counter { .. }) => {
+                false
+            }
         }
     }
 }

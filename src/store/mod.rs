@@ -1,1 +1,88 @@
-//! 
+//! What survives a restart: the generation in force, with its texts as they were read, and the learned addresses of names.
+//!
+//! Files, all 0600 in a directory 0700: `lock`; `generation.json`, the generation in force; `prepared.json`, one that is about
+//! to be; `lists/SHA256`, the contents of list files; `names.json`. Each is written beside its place, synced and renamed, so
+//! that a full disk or a crash leaves the one before.
+
+mod files;
+mod generation;
+mod names;
+
+pub use generation::{Facts, Generation, Input, ListText};
+pub use names::{Moment, Names, remaining};
+
+use files::Dir;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    /// The file cannot be what was written: it is never trusted.
+    #[error("{} is not what portgrave wrote ({reason}); move it away, and the next `portgrave apply` starts anew", path.display())]
+    Corrupt { path: PathBuf, reason: String },
+}
+
+/// The state directory. With the lock held, nobody else changes what is in it or in the kernel.
+pub struct Store {
+    dir: Dir,
+    lock: Option<Flock<File>>,
+}
+
+impl Store {
+    /// Makes the directory if there is none, and waits for the lock: two applies at once are one after the other.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let dir = Dir::create(path)?;
+        let file = dir.open_lock()?;
+        let failed = |source: io::Error| StoreError::Io { path: path.join("lock"), source };
+        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| failed(errno.into()))?;
+        Ok(Self { dir, lock: Some(lock) })
+    }
+
+    /// Only to read, without the lock.
+    pub fn read_only(path: &Path) -> Self {
+        Self { dir: Dir::existing(path), lock: None }
+    }
+
+    /// The generation in force; `None` before the first.
+    pub fn in_force(&self) -> Result<Option<Generation>, StoreError> {
+        generation::load(&self.dir)
+    }
+
+    /// Writes a generation that is not yet in force: whatever can fail for want of space fails here.
+    pub fn prepare(&self, generation: &Generation) -> Result<(), StoreError> {
+        self.assert_locked();
+        generation::prepare(&self.dir, generation)
+    }
+
+    /// Puts the prepared generation in force.
+    pub fn keep(&self) -> Result<(), StoreError> {
+        self.assert_locked();
+        generation::keep(&self.dir)
+    }
+
+    /// Takes back what [`Store::prepare`] wrote.
+    pub fn discard(&self) -> Result<(), StoreError> {
+        self.assert_locked();
+        generation::discard(&self.dir)
+    }
+
+    pub fn names(&self) -> Result<Names, StoreError> {
+        names::load(&self.dir)
+    }
+
+    pub fn keep_names(&self, names: &Names) -> Result<(), StoreError> {
+        self.assert_locked();
+        names::save(&self.dir, names)
+    }
+
+    fn assert_locked(&self) {
+        assert!(self.lock.is_some(), "only the holder of the lock writes");
+    }
+}
+
+#[cfg(test)]
+mod tests;

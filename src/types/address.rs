@@ -146,7 +146,8 @@ impl FromStr for AddrRange {
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let address = |part: &str| part.parse::<IpAddr>().map_err(|_| AddressError::Syntax);
         if let Some((base, length)) = text.split_once('/') {
-            let digits = !length.is_empty() && length.len() <= 3 && length.bytes().all(|b| b.is_ascii_digit());
+            let digits =
+                !length.is_empty() && length.len() <= 3 && length.bytes().all(|b| b.is_ascii_digit());
             let length = if digits { length.parse().ok() } else { None };
             return Self::prefix(address(base)?, length.ok_or(AddressError::Syntax)?);
         }
@@ -181,7 +182,8 @@ mod tests {
 
     #[test]
     fn ranges_print_as_the_shortest_form() {
-        for text in ["10.0.0.0/8", "192.0.2.1", "192.0.2.10-192.0.2.20", "2001:db8::/48", "::/0", "0.0.0.0/0"] {
+        for text in ["10.0.0.0/8", "192.0.2.1", "192.0.2.10-192.0.2.20", "2001:db8::/48", "::/0", "0.0.0.0/0"]
+        {
             assert_eq!(text.parse::<AddrRange>().unwrap().to_string(), text);
         }
         assert_eq!("10.0.0.0-10.0.0.255".parse::<AddrRange>().unwrap().to_string(), "10.0.0.0/24");

@@ -1,10 +1,12 @@
 //! Values that cannot be wrong: each is made by a constructor that refuses nonsense.
 
 mod address;
+mod list;
 mod names;
 mod port;
 
 pub use address::{AddrRange, AddressError, Family};
+pub use list::{ListContents, ListErrors, parse_list};
 pub use names::{HostName, HostNameError, NameError, RuleName};
 pub use port::{PortError, PortMatch, PortRange, Protocol};
 

@@ -94,18 +94,16 @@ impl FromStr for HostName {
         if name == "localhost" {
             return Err(HostNameError::SpecialUse("localhost"));
         }
-        for (suffix, shown) in [
-            ("local", ".local"),
-            ("onion", ".onion"),
-            ("invalid", ".invalid"),
-            ("localhost", ".localhost"),
-        ] {
+        for (suffix, shown) in
+            [("local", ".local"), ("onion", ".onion"), ("invalid", ".invalid"), ("localhost", ".localhost")]
+        {
             if labels.len() > 1 && last == suffix {
                 return Err(HostNameError::SpecialUse(shown));
             }
         }
         let number = |label: &str| {
-            let hex = label.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()));
+            let hex =
+                label.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()));
             hex || label.bytes().all(|b| b.is_ascii_digit())
         };
         if !last.is_empty() && number(last) {

@@ -1,0 +1,43 @@
+//! A kernel's refusal in the words of the policy.
+
+use crate::diag::{Finding, Findings};
+use crate::netlink::Refusal;
+use crate::plan::{Op, Plan};
+use crate::ruleset::Ruleset;
+
+/// Refusals that are told one by one; the rest is a count.
+const TOLD: usize = 20;
+
+/// One finding a refused operation, at the place in the policy that the operation comes from.
+pub fn explain(plan: &Plan, refusals: &[Refusal], want: &Ruleset) -> Findings {
+    let mut findings = Findings::default();
+    for refusal in refusals.iter().take(TOLD) {
+        let op = refusal.op.and_then(|index| plan.ops.get(index));
+        let what = op.map_or_else(|| "the batch".to_owned(), |op| words(op));
+        let detail = refusal.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        let error = std::io::Error::from_raw_os_error(refusal.errno);
+        let origin = op.and_then(|op| op.origin().or_else(|| origin_of_elements(op, want)));
+        findings.push(
+            Finding::error("PG601", format!("the kernel refused {what}: {error}{detail}"))
+                .at(origin)
+                .help("nothing was changed: the rules that were in force still are"),
+        );
+    }
+    if refusals.len() > TOLD {
+        let more = refusals.len() - TOLD;
+        findings.push(Finding::error("PG601", format!("the kernel refused {more} more operations")));
+    }
+    findings
+}
+
+fn words(op: &Op) -> String {
+    let one = Plan { ops: vec![op.clone()] };
+    one.describe(None).first().map(ToString::to_string).unwrap_or_default()
+}
+
+/// The rule of the first element that leads to a counter with a place.
+fn origin_of_elements(op: &Op, want: &Ruleset) -> Option<crate::diag::Span> {
+    let (Op::AddElements { elements, .. } | Op::RenewElements { elements, .. }) = op else { return None };
+    let objects = elements.iter().filter_map(|(_, value)| value.object.as_ref());
+    objects.filter_map(|name| want.objects.get(name)).find_map(|object| object.origin)
+}

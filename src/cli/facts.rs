@@ -1,0 +1,185 @@
+//! What the policy asks of this machine: servers, interfaces, list files.
+
+use super::load::unreadable;
+use crate::diag::{Finding, Findings};
+use crate::host::files::{self, Owner};
+use crate::host::{interfaces, resolvconf};
+use crate::model::{AddressBook, LearnedAddress, ListRef, Policy};
+use crate::policy::{Settings, parse_names};
+use crate::store;
+use crate::types::{AddrRange, ListErrors, parse_list};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+const DNS: u16 = 53;
+
+/// Addresses that `--names` gives have no TTL: they live for a day.
+const GIVEN_LIFE: Duration = Duration::from_secs(86_400);
+
+pub(super) use crate::store::ListText;
+
+/// The facts, and what is wrong with them.
+pub(super) struct Facts {
+    pub(super) book: AddressBook,
+    pub(super) lists: Vec<ListText>,
+    pub(super) findings: Findings,
+}
+
+pub(super) fn gather(settings: &Settings, policy: &Policy, names: Option<&Path>) -> Facts {
+    let mut facts = Facts { book: AddressBook::default(), lists: Vec::new(), findings: Findings::default() };
+    facts.servers(settings, policy);
+    facts.interfaces();
+    facts.lists(policy);
+    if let Some(path) = names {
+        facts.given_names(path);
+    }
+    facts
+}
+
+impl Facts {
+    /// The servers to ask, and what a group with `resolv-conf` holds: those of the settings, else those of resolv.conf.
+    fn servers(&mut self, settings: &Settings, policy: &Policy) {
+        if let Some(servers) = &settings.resolver.servers {
+            self.book.dns_servers.clone_from(servers);
+            self.book.resolv_conf = servers.iter().map(SocketAddr::ip).collect();
+            return;
+        }
+        match resolvconf::servers(Path::new("/")) {
+            Ok(servers) => {
+                let in_use = policy.rules.iter().find(|rule| rule.peers.resolv_conf);
+                if let (true, Some(rule)) = (servers.only_loopback(), in_use) {
+                    let message =
+                        "resolv.conf names only this machine itself: a group of its servers would hold none";
+                    let help =
+                        "name the servers behind it in portgrave.toml: [resolver] servers = [\"192.0.2.53\"]";
+                    self.findings.push(Finding::error("PG403", message).at(rule.origin).help(help));
+                }
+                let asked = |address: &IpAddr| SocketAddr::new(*address, DNS);
+                self.book.dns_servers = servers.asked.iter().map(asked).collect();
+                self.book.resolv_conf = servers.behind;
+            }
+            Err(error) => {
+                self.findings.push(Finding::error("PG403", format!("{}: {error}", resolvconf::PATH)))
+            }
+        }
+    }
+
+    fn interfaces(&mut self) {
+        match interfaces::read() {
+            Ok(found) => {
+                let prefix = |(address, length): &(IpAddr, u32)| AddrRange::prefix(*address, *length).ok();
+                self.book.own = found.own;
+                self.book.connected = found.connected.iter().filter_map(prefix).collect();
+                self.book.broadcast = found.broadcast;
+            }
+            Err(error) => {
+                self.findings.push(Finding::error("PG404", format!("this machine's interfaces: {error}")))
+            }
+        }
+    }
+
+    fn lists(&mut self, policy: &Policy) {
+        let lists: BTreeSet<(&ListRef, crate::diag::Span)> = policy
+            .rules
+            .iter()
+            .flat_map(|rule| rule.peers.lists.iter().map(|list| (list, rule.origin)))
+            .collect();
+        for (list, origin) in lists {
+            if self.book.lists.contains_key(&list.path) {
+                continue;
+            }
+            match files::read(&list.path, Owner::Caller) {
+                Ok(text) => self.list(list, origin, text),
+                Err(error) => self.findings.push(unreadable(&list.path, &error).at(origin)),
+            }
+        }
+    }
+
+    fn list(&mut self, list: &ListRef, origin: crate::diag::Span, text: String) {
+        let shown = list.path.display();
+        match parse_list(&text) {
+            Ok(contents) => {
+                if contents.ranges.is_empty() {
+                    let message = format!("the list {shown} of @{} is empty: it matches nobody", list.group);
+                    self.findings.push(Finding::warning("PG405", message).at(origin));
+                }
+                self.book.lists.insert(list.path.clone(), contents.ranges);
+                self.lists.push(ListText { path: list.path.clone(), text });
+            }
+            Err(errors) => self.list_errors(&shown.to_string(), origin, &errors),
+        }
+    }
+
+    fn list_errors(&mut self, shown: &str, origin: crate::diag::Span, errors: &ListErrors) {
+        let help = "write one address, prefix or range a line; `#` and `;` begin a comment";
+        for (line, error) in &errors.first {
+            let message = format!("{shown}:{line}: {error}");
+            self.findings.push(Finding::error("PG406", message).at(origin).help(help));
+        }
+        let more = errors.count - errors.first.len();
+        if more > 0 {
+            self.findings
+                .push(Finding::error("PG406", format!("{shown}: {more} more lines are wrong")).at(origin));
+        }
+    }
+
+    fn given_names(&mut self, path: &Path) {
+        let text = match files::read(path, Owner::Caller) {
+            Ok(text) => text,
+            Err(error) => {
+                self.findings.push(unreadable(path, &error));
+                return;
+            }
+        };
+        let mut sources = crate::diag::SourceMap::default();
+        let file = sources.add(path.display().to_string(), text);
+        match parse_names(&sources, file) {
+            Ok(names) => {
+                let learned = |address: IpAddr| LearnedAddress { address, remaining: GIVEN_LIFE };
+                let names =
+                    names.into_iter().map(|(name, list)| (name, list.into_iter().map(learned).collect()));
+                self.book.names = names.collect();
+            }
+            Err(findings) => {
+                for finding in findings.iter() {
+                    let place = finding.place.map(|span| sources.place(span)).unwrap_or_default();
+                    let mut moved = finding.clone();
+                    moved.message = format!("{place}: {}", moved.message);
+                    moved.place = None;
+                    self.findings.push(moved);
+                }
+            }
+        }
+    }
+}
+
+/// The ranges of a list's text.
+pub(super) fn list_ranges(text: &str) -> Result<Vec<AddrRange>, ListErrors> {
+    parse_list(text).map(|contents| contents.ranges)
+}
+
+/// The facts as the store keeps them.
+pub(super) fn stored(book: &AddressBook) -> store::Facts {
+    store::Facts {
+        resolv_conf: book.resolv_conf.clone(),
+        dns_servers: book.dns_servers.clone(),
+        own: book.own.clone(),
+        connected: book.connected.iter().map(ToString::to_string).collect(),
+        broadcast: book.broadcast.clone(),
+        agent_uid: book.agent_uid,
+    }
+}
+
+pub(super) fn book_of(facts: &store::Facts) -> Option<AddressBook> {
+    Some(AddressBook {
+        resolv_conf: facts.resolv_conf.clone(),
+        dns_servers: facts.dns_servers.clone(),
+        own: facts.own.clone(),
+        connected: facts.connected.iter().map(|text| text.parse().ok()).collect::<Option<_>>()?,
+        broadcast: facts.broadcast.clone(),
+        agent_uid: facts.agent_uid,
+        ..AddressBook::default()
+    })
+}

@@ -1,0 +1,131 @@
+//! `status`: what is in force.
+
+use super::{Inputs, committed, load, lookups, report};
+use crate::apply;
+use crate::diag::Findings;
+use crate::model::LearnedAddress;
+use crate::netlink::NfTables;
+use crate::plan::diff;
+use crate::ruleset::Ruleset;
+use crate::store::{Generation, Store, remaining};
+use clap::Args;
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+#[derive(Args)]
+#[command(
+    about = "Print what is in force: the generation, whether the kernel holds it, names and when they lapse",
+    after_help = "Example:\n  portgrave status --json\n\nExit status: 0 healthy, 1 degraded, 3 no daemon runs (what is in force \
+                  is printed all the same)."
+)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    inputs: Inputs,
+}
+
+const NO_DAEMON: u8 = 3;
+
+pub(super) fn run(args: &StatusArgs) -> ExitCode {
+    let loaded = load::load(&args.inputs);
+    let store = Store::read_only(&loaded.settings.state_dir);
+    let generation = store.in_force();
+    let (kernel, degraded) = kernel_state(generation.as_ref().ok().and_then(Option::as_ref));
+    let names = names(&store);
+    if args.inputs.json {
+        let mut fields = generation_fields(generation.as_ref().ok().and_then(Option::as_ref));
+        fields["daemon"] = json!(false);
+        fields["kernel"] = json!(kernel);
+        fields["names"] = names.iter().map(name_json).collect();
+        fields["error"] = json!(generation.as_ref().err().map(ToString::to_string));
+        report::object(fields, &Findings::default(), &loaded.sources);
+    } else {
+        print(&generation, kernel, &names);
+    }
+    if degraded { ExitCode::FAILURE } else { ExitCode::from(NO_DAEMON) }
+}
+
+/// What the kernel holds, in words, and whether that is less than it should be.
+fn kernel_state(generation: Option<&Generation>) -> (String, bool) {
+    let wanted = generation.and_then(committed::of);
+    let held = match apply::held(&mut NfTables, &mut || wanted.clone()) {
+        Ok(held) => held,
+        Err(error) => return (error.to_string(), true),
+    };
+    match (wanted, held) {
+        (None, None) => ("nothing is in force: the host is open; run `portgrave apply`".into(), true),
+        (Some(_), None) => {
+            ("the table inet portgrave is missing: the host is open; run `portgrave apply`".into(), true)
+        }
+        (None, Some(_)) => {
+            ("the kernel holds a table that the store knows nothing of; run `portgrave apply`".into(), true)
+        }
+        (Some(wanted), Some(held)) => compared(&wanted, &held),
+    }
+}
+
+/// Addresses of names are left out of the comparison: they come and go.
+fn compared(wanted: &Ruleset, held: &Ruleset) -> (String, bool) {
+    let mut held = held.clone();
+    for (name, set) in &mut held.sets {
+        if set.timeout.is_some() {
+            if let Some(wanted) = wanted.sets.get(name) {
+                set.elements = wanted.elements.clone();
+            }
+        }
+    }
+    let plan = diff(wanted, Some(&held));
+    if plan.is_empty() {
+        return ("holds it".into(), false);
+    }
+    let first = plan.describe(Some(&held)).first().map(ToString::to_string).unwrap_or_default();
+    (format!("differs (to mend: {first}); `portgrave apply` mends it"), true)
+}
+
+fn names(store: &Store) -> Vec<(String, Vec<LearnedAddress>)> {
+    let (Ok(names), Ok(now)) = (store.names(), lookups::moment()) else { return Vec::new() };
+    remaining(&names, &now).into_iter().map(|(name, left)| (name.to_string(), left)).collect()
+}
+
+fn generation_fields(generation: Option<&Generation>) -> Value {
+    json!({
+        "generation": generation.map(|generation| generation.number),
+        "applied": generation.map(|generation| generation.applied),
+        "fingerprint": generation.map(|generation| &generation.fingerprint),
+        "files": generation.map(|generation| generation.inputs.iter().map(|input| &input.name).collect::<Vec<_>>()),
+    })
+}
+
+fn name_json((name, left): &(String, Vec<LearnedAddress>)) -> Value {
+    let address = |learned: &LearnedAddress| json!({ "address": learned.address, "remaining_seconds": learned.remaining.as_secs() });
+    json!({ "name": name, "addresses": left.iter().map(address).collect::<Vec<_>>() })
+}
+
+fn print(
+    generation: &Result<Option<Generation>, crate::store::StoreError>,
+    kernel: String,
+    names: &[(String, Vec<LearnedAddress>)],
+) {
+    match generation {
+        Ok(Some(generation)) => {
+            let files: Vec<&str> = generation.inputs.iter().map(|input| input.name.as_str()).collect();
+            let applied = generation.applied;
+            report::say(&format!(
+                "generation {}, applied at {applied} (seconds since 1970)\n",
+                generation.number
+            ));
+            report::say(&format!("files: {}\n", files.join(", ")));
+        }
+        Ok(None) => report::say("no generation yet\n"),
+        Err(error) => report::say(&format!("{error}\n")),
+    }
+    report::say(&format!("kernel: {kernel}\ndaemon: none; names are looked up by `portgrave apply` alone\n"));
+    for (name, left) in names {
+        let addresses: Vec<String> = left
+            .iter()
+            .map(|learned| format!("{} ({} s)", learned.address, learned.remaining.as_secs()))
+            .collect();
+        let shown =
+            if addresses.is_empty() { "no address: matches nobody".into() } else { addresses.join(", ") };
+        report::say(&format!("name {name}: {shown}\n"));
+    }
+}

@@ -1,0 +1,241 @@
+//! The TCP sockets of this network namespace, from the kernel by NETLINK_SOCK_DIAG (sock_diag(7)).
+//!
+//! The first apply on a live host needs them: connections that are open and permitted are adopted.
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvfrom, send, setsockopt,
+    socket, sockopt,
+};
+use nix::sys::time::{TimeVal, TimeValLike};
+use std::collections::BTreeSet;
+use std::io::{self, Error, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// All sorted, each once; an IPv4 peer of an IPv6 socket reads as IPv4.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sockets {
+    /// Local and peer address of each connection that is neither closed nor only waiting for stray segments.
+    pub connections: Vec<(SocketAddr, SocketAddr)>,
+    pub listeners: Vec<SocketAddr>,
+}
+
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const NLM_F_REQUEST: u16 = 0x1;
+const NLM_F_DUMP: u16 = 0x300;
+const NLM_F_DUMP_INTR: u16 = 0x10;
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+const HEADER: usize = 16;
+
+// TCP states as in the kernel's tcp_states.h.
+const TIME_WAIT: u8 = 6;
+const CLOSE: u8 = 7;
+const LISTEN: u8 = 10;
+const LAST_STATE: u8 = 12;
+
+/// How often a dump that the kernel calls inconsistent is made again. After that it is taken as it is.
+const TRIES: usize = 4;
+
+/// # Errors
+/// What the kernel says: for one, that it was built without `tcp_diag`, or forbids loading it.
+pub fn read() -> io::Result<Sockets> {
+    let netlink = open()?;
+    let (mut connections, mut listeners) = (BTreeSet::new(), BTreeSet::new());
+    for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+        for socket in dump(&netlink, family)? {
+            if socket.state == LISTEN {
+                listeners.insert(socket.local);
+            } else {
+                connections.insert((socket.local, socket.peer));
+            }
+        }
+    }
+    Ok(Sockets { connections: connections.into_iter().collect(), listeners: listeners.into_iter().collect() })
+}
+
+fn open() -> io::Result<OwnedFd> {
+    let protocol = SockProtocol::NetlinkSockDiag;
+    let netlink = socket(AddressFamily::Netlink, SockType::Datagram, SockFlag::SOCK_CLOEXEC, protocol)?;
+    bind(netlink.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
+    setsockopt(&netlink, sockopt::ReceiveTimeout, &TimeVal::seconds(5))?;
+    Ok(netlink)
+}
+
+fn dump(netlink: &OwnedFd, family: AddressFamily) -> io::Result<Vec<Socket>> {
+    let mut found = Vec::new();
+    for sequence in 1..=TRIES {
+        found.clear();
+        send(netlink.as_raw_fd(), &request(family, sequence as u32), MsgFlags::empty())?;
+        if !receive(netlink, sequence as u32, &mut found)? {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// A dump request for all TCP sockets of a family: `nlmsghdr` and `inet_diag_req_v2`.
+fn request(family: AddressFamily, sequence: u32) -> Vec<u8> {
+    let states: u32 =
+        (1..=LAST_STATE).filter(|state| ![TIME_WAIT, CLOSE].contains(state)).map(|state| 1 << state).sum();
+    let mut bytes = Vec::with_capacity(72);
+    bytes.extend(72u32.to_ne_bytes());
+    bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    bytes.extend((NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
+    bytes.extend(sequence.to_ne_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend([family as u8, 6, 0, 0]);
+    bytes.extend(states.to_ne_bytes());
+    bytes.resize(72, 0);
+    bytes
+}
+
+/// Reads a dump to its end. True if the kernel says that sockets changed meanwhile.
+fn receive(netlink: &OwnedFd, sequence: u32, found: &mut Vec<Socket>) -> io::Result<bool> {
+    let mut buffer = vec![0; 64 * 1024];
+    let mut interrupted = false;
+    loop {
+        let (length, sender) = match recvfrom::<NetlinkAddr>(netlink.as_raw_fd(), &mut buffer) {
+            Err(Errno::EINTR) => continue,
+            received => received?,
+        };
+        // Only the kernel has port 0.
+        if sender.is_some_and(|sender| sender.pid() != 0) {
+            continue;
+        }
+        let messages = messages(&buffer[..length]).ok_or_else(malformed)?;
+        for message in messages.iter().filter(|message| message.sequence == sequence) {
+            interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+            match message.kind {
+                NLMSG_DONE => return Ok(interrupted),
+                NLMSG_ERROR => return Err(refusal(message.body)),
+                SOCK_DIAG_BY_FAMILY => found.push(Socket::read(message.body).ok_or_else(malformed)?),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn malformed() -> Error {
+    Error::new(ErrorKind::InvalidData, "the kernel's list of sockets cannot be read")
+}
+
+fn refusal(body: &[u8]) -> Error {
+    match body.first_chunk::<4>() {
+        Some(code) => Error::from_raw_os_error(i32::from_ne_bytes(*code).wrapping_neg()),
+        None => malformed(),
+    }
+}
+
+struct Message<'a> {
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+    body: &'a [u8],
+}
+
+/// The messages of a datagram; `None` if a length does not fit.
+fn messages(mut bytes: &[u8]) -> Option<Vec<Message<'_>>> {
+    let mut messages = Vec::new();
+    while !bytes.is_empty() {
+        let length = usize::try_from(u32_at(bytes, 0)?).ok()?;
+        let body = bytes.get(HEADER..length)?;
+        let (kind, flags) = (u16_at(bytes, 4)?, u16_at(bytes, 6)?);
+        messages.push(Message { kind, flags, sequence: u32_at(bytes, 8)?, body });
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Some(messages)
+}
+
+#[derive(Debug, PartialEq)]
+struct Socket {
+    state: u8,
+    local: SocketAddr,
+    peer: SocketAddr,
+}
+
+impl Socket {
+    /// From an `inet_diag_msg`: family, state, timer, retransmits, then ports and addresses in network order.
+    fn read(body: &[u8]) -> Option<Self> {
+        let family = i32::from(*body.first()?);
+        let state = *body.get(1)?;
+        let port = |at: usize| Some(u16::from_be_bytes(*body.get(at..)?.first_chunk()?));
+        let address = |at: usize| match family {
+            _ if family == AddressFamily::Inet as i32 => {
+                Some(IpAddr::from(Ipv4Addr::from(*body.get(at..)?.first_chunk::<4>()?)))
+            }
+            _ if family == AddressFamily::Inet6 as i32 => {
+                Some(IpAddr::from(Ipv6Addr::from(*body.get(at..)?.first_chunk::<16>()?)).to_canonical())
+            }
+            _ => None,
+        };
+        let local = SocketAddr::new(address(8)?, port(4)?);
+        Some(Self { state, local, peer: SocketAddr::new(address(24)?, port(6)?) })
+    }
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn a_listener_and_both_ends_of_its_connection_are_found() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listening = listener.local_addr().unwrap();
+        let client = TcpStream::connect(listening).unwrap();
+        let (server, client_address) = listener.accept().unwrap();
+        let sockets = read().unwrap();
+        assert!(sockets.listeners.contains(&listening));
+        assert!(sockets.connections.contains(&(client_address, listening)));
+        assert!(sockets.connections.contains(&(listening, client_address)));
+        drop((server, client, listener));
+        let sockets = read().unwrap();
+        assert!(!sockets.listeners.contains(&listening));
+    }
+
+    #[test]
+    fn an_ipv4_peer_of_an_ipv6_listener_reads_as_ipv4() {
+        let listener = TcpListener::bind("[::]:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let (near, far) = (client.peer_addr().unwrap(), client.local_addr().unwrap());
+        assert!(server.local_addr().unwrap().is_ipv6());
+        let sockets = read().unwrap();
+        assert!(sockets.connections.contains(&(near, far)));
+        assert!(sockets.listeners.contains(&listener.local_addr().unwrap()));
+    }
+
+    #[test]
+    fn what_is_cut_short_is_not_read() {
+        let mut body = vec![2, 1, 0, 0, 0, 22, 0x13, 0x88];
+        body.extend([192, 0, 2, 1].into_iter().chain([0; 12]));
+        body.extend([192, 0, 2, 2].into_iter().chain([0; 12]));
+        let whole = Socket {
+            state: 1,
+            local: "192.0.2.1:22".parse().unwrap(),
+            peer: "192.0.2.2:5000".parse().unwrap(),
+        };
+        assert_eq!(Socket::read(&body), Some(whole));
+        assert_eq!(Socket::read(&body[..27]), None);
+        assert_eq!(Socket::read(&[9, 1]), None);
+        let message = request(AddressFamily::Inet, 7);
+        assert_eq!(messages(&message).unwrap()[0].sequence, 7);
+        for length in 1..message.len() {
+            assert!(messages(&message[..length]).is_none(), "{length}");
+        }
+        let mut tiny = message;
+        tiny[0] = 3;
+        assert!(messages(&tiny).is_none());
+    }
+}

@@ -1,0 +1,55 @@
+//! What the language allows one by one, but not together, or what is surely not meant: one file for each check.
+
+mod any_beside;
+mod broadcast;
+mod duplicates;
+mod empty_groups;
+mod lookalike_names;
+mod mapped_addresses;
+mod names_in_deny;
+mod names_without_dns;
+mod no_way_in;
+mod nothing_to_match;
+mod open_groups;
+mod times;
+mod unused;
+
+use super::draft::Draft;
+use crate::diag::Findings;
+use crate::policy::{Peer, Spanned};
+
+pub(super) fn run(draft: &Draft, findings: &mut Findings) {
+    for check in [
+        broadcast::check,
+        mapped_addresses::check,
+        names_in_deny::check,
+        times::check,
+        nothing_to_match::check,
+        any_beside::check,
+        duplicates::check,
+        empty_groups::check,
+        open_groups::check,
+        lookalike_names::check,
+        names_without_dns::check,
+        unused::check,
+        no_way_in::check,
+    ] {
+        check(draft, findings);
+    }
+}
+
+/// Every list of peers that is in force: of groups and of rules.
+fn peer_lists<'d>(draft: &'d Draft) -> impl Iterator<Item = Vec<&'d Spanned<Peer>>> {
+    let groups = draft.merged.groups.values().map(|group| group.members().collect());
+    groups.chain(draft.rules.iter().map(|rule| rule.entry.peers.iter().collect()))
+}
+
+/// `rule "a"`, `rules "a" and "b"`, `rules "a", "b" and "c"`.
+fn rules<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let quoted: Vec<String> = names.into_iter().map(|name| format!("\"{name}\"")).collect();
+    match quoted.as_slice() {
+        [] => "no rule".into(),
+        [one] => format!("rule {one}"),
+        [most @ .., last] => format!("rules {} and {last}", most.join(", ")),
+    }
+}

@@ -1,0 +1,208 @@
+//! Layers merged: which definition of each name is in force.
+
+use super::Action;
+use crate::diag::{Finding, Findings, Span};
+use crate::policy::{HostGroup, Layer, ParsedPolicy, Peer, PortTerm, RuleEntry, ServiceEntry, Spanned};
+use std::collections::BTreeMap;
+
+/// What is in force of all layers, by name.
+#[derive(Default)]
+pub(super) struct Merged<'a> {
+    pub(super) features: BTreeMap<&'a str, Entry<bool>>,
+    pub(super) baseline: BTreeMap<&'a str, Entry<bool>>,
+    pub(super) services: BTreeMap<&'a str, Entry<&'a ServiceEntry>>,
+    pub(super) groups: BTreeMap<&'a str, Group<'a>>,
+    /// In the order of the files; where two have one name both, so that all of both is judged.
+    pub(super) rules: Vec<&'a RuleEntry>,
+}
+
+pub(super) struct Entry<T> {
+    layer: Layer,
+    pub(super) place: Span,
+    pub(super) value: T,
+}
+
+/// A host group: the definition of the highest layer, and what any layer adds.
+pub(super) struct Group<'a> {
+    /// Of the definition, or of the first addition.
+    pub(super) place: Span,
+    pub(super) definition: Option<&'a HostGroup>,
+    pub(super) added: Vec<&'a Spanned<Peer>>,
+}
+
+impl<'a> Group<'a> {
+    pub(super) fn members(&self) -> impl Iterator<Item = &'a Spanned<Peer>> {
+        let defined = self.definition.and_then(|definition| definition.members.as_ref());
+        defined.into_iter().flatten().chain(self.added.iter().copied())
+    }
+
+    /// Nothing at all: no member, no file, not even a source of addresses.
+    pub(super) fn is_empty(&self) -> bool {
+        let source = |definition: &HostGroup| definition.file.is_some() || definition.resolv_conf;
+        self.members().next().is_none() && !self.definition.is_some_and(source)
+    }
+}
+
+pub(super) fn merge<'a>(parsed: &'a ParsedPolicy, findings: &mut Findings) -> Merged<'a> {
+    let mut merged = Merged::default();
+    for file in &parsed.files {
+        let layer = file.layer;
+        for (name, value) in &file.features {
+            let new = Entry { layer, place: name.span, value: *value };
+            insert(&mut merged.features, "switch", &name.value, new, |a, b| a == b, findings);
+        }
+        for (name, value) in &file.baseline {
+            let new = Entry { layer, place: name.span, value: *value };
+            insert(&mut merged.baseline, "baseline rule", &name.value, new, |a, b| a == b, findings);
+        }
+        for service in &file.services {
+            let new = Entry { layer, place: service.name.span, value: service };
+            insert(&mut merged.services, "service", &service.name.value, new, same_service, findings);
+        }
+    }
+    merged.groups = groups(parsed, findings);
+    merged.rules = rules(parsed, findings);
+    merged
+}
+
+/// A higher layer takes the place of a lower one; within a layer only an equal definition may stand twice.
+fn insert<'a, T>(
+    held: &mut BTreeMap<&'a str, Entry<T>>,
+    what: &str,
+    name: &'a str,
+    new: Entry<T>,
+    same: fn(&T, &T) -> bool,
+    findings: &mut Findings,
+) {
+    match held.get(name) {
+        Some(old) if old.layer == new.layer => {
+            if !same(&old.value, &new.value) {
+                findings.push(defined_twice(what, name, old.place, new.place));
+            }
+        }
+        Some(old) if old.layer > new.layer => {}
+        Some(_) | None => {
+            held.insert(name, new);
+        }
+    }
+}
+
+fn defined_twice(what: &str, name: &str, first: Span, second: Span) -> Finding {
+    Finding::error("PG301", format!("{what} \"{name}\" is defined twice in one layer, and differently"))
+        .at(second)
+        .also(first, "first defined here")
+        .help("keep one of the two; a higher layer (site over vendor, runtime over site) may define it anew")
+}
+
+fn groups<'a>(parsed: &'a ParsedPolicy, findings: &mut Findings) -> BTreeMap<&'a str, Group<'a>> {
+    let mut definitions = BTreeMap::new();
+    let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
+    let named = parsed.files.iter().flat_map(|file| file.hosts.iter().map(move |host| (file.layer, host)));
+    for (layer, host) in named {
+        let Some(name) = &host.name else { continue };
+        let place = name.span;
+        let nothing = || Group { place, definition: None, added: Vec::new() };
+        groups.entry(&name.value).or_insert_with(nothing).added.extend(&host.add);
+        if defines(host) {
+            let new = Entry { layer, place, value: host };
+            insert(&mut definitions, "group", &name.value, new, same_group, findings);
+        } else if host.add.is_empty() || has_times(host) {
+            findings.push(defines_nothing(name));
+        }
+    }
+    for (name, entry) in definitions {
+        if let Some(group) = groups.get_mut(name) {
+            group.place = entry.place;
+            group.definition = Some(entry.value);
+        }
+    }
+    groups
+}
+
+fn defines(host: &HostGroup) -> bool {
+    host.members.is_some() || host.file.is_some() || host.resolv_conf
+}
+
+fn has_times(host: &HostGroup) -> bool {
+    host.ttl_floor.is_some() || host.ttl_cap.is_some() || host.grace.is_some()
+}
+
+fn defines_nothing(name: &Spanned<String>) -> Finding {
+    let message = format!("group \"{}\" says how it is kept, but not what it holds", name.value);
+    Finding::error("PG315", message)
+        .at(name.span)
+        .help("ttl-floor, ttl-cap and grace stand beside `members`; an empty group is written `[]`")
+}
+
+fn rules<'a>(parsed: &'a ParsedPolicy, findings: &mut Findings) -> Vec<&'a RuleEntry> {
+    let mut held: BTreeMap<&str, (Layer, &RuleEntry)> = BTreeMap::new();
+    let mut rules = Vec::new();
+    for file in &parsed.files {
+        for rule in &file.rules {
+            let name = rule.name.value.as_str();
+            match held.get(name) {
+                None => {
+                    held.insert(name, (file.layer, rule));
+                    rules.push(rule);
+                }
+                Some((layer, first)) if *layer == file.layer && same_rule(first, rule) => {}
+                Some((layer, first)) => {
+                    findings.push(rule_twice(first, rule, *layer == file.layer));
+                    rules.push(rule);
+                }
+            }
+        }
+    }
+    rules
+}
+
+fn rule_twice(first: &RuleEntry, second: &RuleEntry, same_layer: bool) -> Finding {
+    let help = if same_layer {
+        "give one of the two another name"
+    } else {
+        "give this rule another name: a rule cannot take the place of one of a lower layer yet; what a lower layer's \
+         rule does is changed by its groups, services and switches, which a higher layer may define anew"
+    };
+    Finding::error("PG302", format!("there are two rules \"{}\"", second.name.value))
+        .at(second.name.span)
+        .also(first.name.span, "the other one is here")
+        .help(help)
+}
+
+fn values<T: Clone>(spanned: &[Spanned<T>]) -> Vec<T> {
+    spanned.iter().map(|entry| entry.value.clone()).collect()
+}
+
+fn value<T: Clone>(spanned: &Option<Spanned<T>>) -> Option<T> {
+    spanned.as_ref().map(|entry| entry.value.clone())
+}
+
+fn same_service(a: &&ServiceEntry, b: &&ServiceEntry) -> bool {
+    values(&a.ports) == values(&b.ports)
+        && value(&a.helper) == value(&b.helper)
+        && value(&a.passive) == value(&b.passive)
+}
+
+fn same_group(a: &&HostGroup, b: &&HostGroup) -> bool {
+    let members = |group: &HostGroup| group.members.as_deref().map(values);
+    let times = |group: &HostGroup| (group.ttl_floor, group.ttl_cap, group.grace);
+    members(a) == members(b)
+        && value(&a.file) == value(&b.file)
+        && a.resolv_conf == b.resolv_conf
+        && times(a) == times(b)
+}
+
+fn same_rule(a: &RuleEntry, b: &RuleEntry) -> bool {
+    type Form<'a> = (&'static str, Vec<Peer>, Action, &'a str, Vec<(String, bool)>, &'a [String], bool);
+    fn form(rule: &RuleEntry) -> Form<'_> {
+        let when = rule.when.iter().map(|(switch, on)| (switch.value.clone(), *on)).collect();
+        let direction = rule.direction.value.as_str();
+        (direction, values(&rule.peers), rule.action, &rule.purpose, when, &rule.rows, rule.enabled)
+    }
+    let ports = match (&a.ports, &b.ports) {
+        (PortTerm::Service(a), PortTerm::Service(b)) => a.value == b.value,
+        (PortTerm::Ports(a), PortTerm::Ports(b)) => values(a) == values(b),
+        (PortTerm::Service(_), PortTerm::Ports(_)) | (PortTerm::Ports(_), PortTerm::Service(_)) => false,
+    };
+    ports && form(a) == form(b)
+}

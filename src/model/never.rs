@@ -1,0 +1,171 @@
+//! The addresses that a looked-up name may never stand for.
+
+use super::AddressBook;
+use crate::types::{AddrRange, Family};
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+/// Special-purpose IPv4 space (RFC 6890 and the IANA registry): this network, private, shared, loopback, link-local with the
+/// metadata address, protocol assignments, documentation, 6to4 relays, benchmarking, multicast, class E, broadcast.
+const IPV4: [&str; 15] = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+];
+
+/// All but 2000::/3, and within it Teredo, ORCHID (both versions), documentation (both ranges) and 6to4.
+const IPV6: [&str; 9] = [
+    "::-1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "2001::/32",
+    "2001:2::/48",
+    "2001:10::/28",
+    "2001:20::/28",
+    "2001:db8::/32",
+    "2002::/16",
+    "3fff::/20",
+    "4000::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+];
+
+/// What no name may stand for on any machine, of one family.
+pub fn special(family: Family) -> &'static [AddrRange] {
+    static RANGES: LazyLock<[Vec<AddrRange>; 2]> = LazyLock::new(|| {
+        [&IPV4[..], &IPV6[..]].map(|texts| texts.iter().filter_map(|text| text.parse().ok()).collect())
+    });
+    match family {
+        Family::V4 => &RANGES[0],
+        Family::V6 => &RANGES[1],
+    }
+}
+
+/// The ranges of one family, sorted and merged: the special ones, this machine's own addresses and its networks.
+pub fn ranges(book: &AddressBook, family: Family) -> Vec<AddrRange> {
+    let of_machine = book.own.iter().chain(&book.broadcast).map(|address| AddrRange::single(*address));
+    let of_machine = of_machine.chain(book.connected.iter().copied());
+    let mut all = special(family).to_vec();
+    all.extend(of_machine.filter(|range| range.family() == family));
+    merge(family, all)
+}
+
+/// Whether a name may not stand for this address.
+pub fn refuses(book: &AddressBook, address: IpAddr) -> bool {
+    let within = |ranges: &[AddrRange]| ranges.iter().any(|range| range.contains(address));
+    within(special(Family::of(address)))
+        || within(&book.connected)
+        || book.own.contains(&address)
+        || book.broadcast.contains(&address)
+}
+
+fn merge(family: Family, mut ranges: Vec<AddrRange>) -> Vec<AddrRange> {
+    ranges.sort_unstable();
+    let mut merged: Vec<(u128, u128)> = Vec::new();
+    for (first, last) in ranges.into_iter().map(|range| range.bits()) {
+        match merged.last_mut() {
+            Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
+            _ => merged.push((first, last)),
+        }
+    }
+    merged.into_iter().map(|(first, last)| AddrRange::from_bits(family, first, last)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn book() -> AddressBook {
+        AddressBook {
+            own: vec!["8.8.1.1".parse().unwrap(), "2a00::1".parse().unwrap()],
+            connected: vec!["9.9.9.0/24".parse().unwrap(), "2a00:1::/64".parse().unwrap()],
+            broadcast: vec!["9.9.10.255".parse().unwrap()],
+            ..AddressBook::default()
+        }
+    }
+
+    fn refused(text: &str) -> bool {
+        let address = text.parse().unwrap();
+        let by_ranges = ranges(&book(), Family::of(address)).iter().any(|range| range.contains(address));
+        assert_eq!(by_ranges, refuses(&book(), address), "{text}");
+        by_ranges
+    }
+
+    #[test]
+    fn every_special_range_is_read() {
+        assert_eq!((special(Family::V4).len(), special(Family::V6).len()), (IPV4.len(), IPV6.len()));
+    }
+
+    #[test]
+    fn special_addresses_are_refused() {
+        for text in [
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.31.255.255",
+            "192.168.0.1",
+            "192.0.2.1",
+            "198.19.0.1",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::808:808",
+            "fc00::1",
+            "fe80::1",
+            "ff02::1",
+            "2001::1",
+            "2001:10::1",
+            "2001:20::1",
+            "2001:db8::1",
+            "2002::1",
+            "3fff::1",
+        ] {
+            assert!(refused(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_and_networks_of_this_machine_are_refused() {
+        for text in ["8.8.1.1", "2a00::1", "9.9.9.200", "2a00:1::7", "9.9.10.255"] {
+            assert!(refused(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn public_addresses_are_not_refused() {
+        for text in [
+            "1.1.1.1",
+            "8.8.8.8",
+            "100.128.0.1",
+            "172.32.0.1",
+            "9.9.10.254",
+            "2a00::2",
+            "2001:500::1",
+            "2600::1",
+        ] {
+            assert!(!refused(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_sorted_and_apart() {
+        for family in Family::BOTH {
+            let ranges = ranges(&book(), family);
+            assert!(ranges.windows(2).all(|two| two[0].bits().1 + 1 < two[1].bits().0));
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Services resolved: the ports and the helper behind a name.
+
+use super::catalogue;
+use super::merge::Merged;
+use crate::diag::{Finding, Findings, nearest};
+use crate::policy::{PortTerm, ServiceEntry, Spanned};
+use crate::types::{PortMatch, Protocol};
+
+/// What a rule's `service` or `ports` stands for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Opens {
+    /// Sorted and without duplicates; if one is `any`, it stands alone.
+    pub(super) ports: Vec<PortMatch>,
+    pub(super) helper: Option<String>,
+}
+
+/// Findings about the policy's own services.
+pub(super) fn check(merged: &Merged, findings: &mut Findings) {
+    for service in merged.services.values().map(|entry| entry.value) {
+        check_helper(service, findings);
+    }
+}
+
+pub(super) fn resolve(merged: &Merged, ports: &PortTerm, findings: &mut Findings) -> Opens {
+    match ports {
+        PortTerm::Ports(ports) => {
+            Opens { ports: sorted(ports.iter().map(|entry| entry.value)), helper: None }
+        }
+        PortTerm::Service(name) => named(merged, name, findings),
+    }
+}
+
+fn named(merged: &Merged, name: &Spanned<String>, findings: &mut Findings) -> Opens {
+    if let Some(entry) = merged.services.get(name.value.as_str()) {
+        let service = entry.value;
+        let passive = service.passive.iter().map(|range| PortMatch::Ports(Protocol::Tcp, range.value));
+        let ports = service.ports.iter().map(|entry| entry.value).chain(passive);
+        let helper = service.helper.as_ref().map(|helper| helper.value.clone());
+        return Opens { ports: sorted(ports), helper };
+    }
+    if let Some(service) = catalogue::find(&name.value) {
+        let helper = service.helper.map(String::from);
+        return Opens { ports: sorted(service.ports().into_iter()), helper };
+    }
+    let known = merged.services.keys().copied().chain(catalogue::names().map(|name| -> &str { name }));
+    let help = match nearest(&name.value, known) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => "define it in [services], or write `ports = [\"tcp/25\"]` in its place".into(),
+    };
+    findings.push(
+        Finding::error("PG305", format!("unknown service \"{}\"", name.value)).at(name.span).help(help),
+    );
+    Opens::default()
+}
+
+fn sorted(ports: impl Iterator<Item = PortMatch>) -> Vec<PortMatch> {
+    let mut ports: Vec<PortMatch> = ports.collect();
+    if ports.contains(&PortMatch::Any) {
+        return vec![PortMatch::Any];
+    }
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+fn check_helper(service: &ServiceEntry, findings: &mut Findings) {
+    let Some(helper) = &service.helper else { return };
+    let tcp = |entry: &Spanned<PortMatch>| matches!(entry.value, PortMatch::Ports(Protocol::Tcp, _));
+    for entry in service.ports.iter().filter(|entry| !tcp(entry)) {
+        findings.push(
+            Finding::error("PG308", format!("the helper \"ftp\" cannot read \"{}\"", entry.value))
+                .at(entry.span)
+                .help("FTP is controlled over TCP: give the other ports a service of their own"),
+        );
+    }
+    if let Some(passive) = &service.passive {
+        findings.push(
+            Finding::error("PG308", "`helper` and `passive` in one service")
+                .at(passive.span)
+                .also(helper.span, "the helper opens each data connection as it is announced")
+                .help(
+                    "for FTP in the clear leave `passive` out; for FTPS, which the helper cannot read, leave \
+                     `helper` out; a server that speaks both takes two rules",
+                ),
+        );
+    }
+}

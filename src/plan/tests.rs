@@ -1,0 +1,120 @@
+//! What a plan has for a change of each kind.
+
+use super::{Op, Plan, diff};
+use crate::ruleset::{
+    Chain, ElementKey, ElementValue, Elements, Field, Object, ObjectDef, ObjectKind, Part, Rule, RuleBuilder,
+    Ruleset, Set, SetData, Verdict,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+fn counter(name: &str) -> (String, Object) {
+    (name.into(), Object { kind: ObjectDef::Counter { packets: 0, bytes: 0 }, origin: None })
+}
+
+fn ports(entries: &[(u16, &str)], timeout: Option<Duration>) -> Set {
+    let element = |(port, name): &(u16, &str)| {
+        let [high, low] = port.to_be_bytes();
+        let key = ElementKey { first: [high, low, 0, 0].into(), last: None };
+        (key, ElementValue { object: Some((*name).into()), timeout, ..ElementValue::default() })
+    };
+    Set {
+        key: vec![Field::InetService],
+        data: SetData::Object(ObjectKind::Counter),
+        interval: false,
+        timeout,
+        dynamic: false,
+        size: Some(16),
+        elements: Elements::Known(entries.iter().map(element).collect()),
+        origin: None,
+    }
+}
+
+fn line(map: &str) -> Rule {
+    RuleBuilder::new().counter_map(&[Part::DestinationPort], map).verdict(Verdict::Accept)
+}
+
+fn ruleset(objects: &[&str], set: Set, rules: Vec<Rule>) -> Ruleset {
+    let rules = rules.into_iter().zip(10..).map(|(rule, handle)| Rule { handle: Some(handle), ..rule });
+    Ruleset {
+        objects: objects.iter().map(|name| counter(name)).collect(),
+        sets: BTreeMap::from([("map".into(), set)]),
+        chains: BTreeMap::from([("chain".into(), Chain { base: None, rules: rules.collect() })]),
+    }
+}
+
+fn kinds(plan: &Plan) -> Vec<String> {
+    plan.describe(None).iter().map(|change| format!("{} {}", change.change, change.what)).collect()
+}
+
+fn accept() -> Rule {
+    RuleBuilder::new().verdict(Verdict::Accept)
+}
+
+#[test]
+fn an_empty_kernel_gets_the_table_first_and_the_rules_last() {
+    let want = ruleset(&["a"], ports(&[(25, "a")], None), vec![line("map")]);
+    let order = ["add table", "add counter", "add chain", "add set", "add elements", "add rule"];
+    assert_eq!(kinds(&diff(&want, None)), order);
+}
+
+#[test]
+fn one_more_port_is_one_counter_and_one_element() {
+    let have = ruleset(&["a"], ports(&[(25, "a")], None), vec![line("map")]);
+    let want = ruleset(&["a", "b"], ports(&[(25, "a"), (80, "b")], None), vec![line("map")]);
+    let plan = diff(&want, Some(&have));
+    assert_eq!(kinds(&plan), ["add counter", "add elements"]);
+    assert!(matches!(&plan.ops[1], Op::AddElements { elements, .. } if elements.len() == 1));
+}
+
+#[test]
+fn a_port_that_leads_elsewhere_is_deleted_before_it_is_added() {
+    let have = ruleset(&["a", "b"], ports(&[(25, "a")], None), vec![line("map")]);
+    let want = ruleset(&["a", "b"], ports(&[(25, "b")], None), vec![line("map")]);
+    assert_eq!(kinds(&diff(&want, Some(&have))), ["delete elements", "add elements"]);
+}
+
+#[test]
+fn a_rule_in_the_middle_comes_before_the_one_that_follows_it() {
+    let have = ruleset(&["a"], ports(&[], None), vec![line("map"), accept()]);
+    let middle = RuleBuilder::new().counter("a").rule();
+    let want = ruleset(&["a"], ports(&[], None), vec![line("map"), middle, accept()]);
+    let plan = diff(&want, Some(&have));
+    assert!(matches!(&plan.ops[..], [Op::AddRule { before: Some(11), .. }]), "{plan:?}");
+}
+
+#[test]
+fn a_set_whose_head_changes_is_made_anew_with_the_rules_that_ask_it() {
+    let have = ruleset(&["a"], ports(&[(25, "a")], None), vec![line("map"), accept()]);
+    let bigger = Set { size: Some(32), ..ports(&[(25, "a")], None) };
+    let want = ruleset(&["a"], bigger, vec![line("map"), accept()]);
+    let order = ["delete rule", "delete set", "add set", "add elements", "add rule"];
+    assert_eq!(kinds(&diff(&want, Some(&have))), order);
+}
+
+#[test]
+fn a_longer_life_is_a_renewal_and_a_shorter_one_is_left_alone() {
+    let lives =
+        |seconds| ruleset(&["a"], ports(&[(25, "a")], Some(Duration::from_secs(seconds))), vec![line("map")]);
+    let with_head = |mut ruleset: Ruleset| {
+        for set in ruleset.sets.values_mut() {
+            set.timeout = Some(Duration::from_secs(3600));
+        }
+        ruleset
+    };
+    let (short, long) = (with_head(lives(60)), with_head(lives(300)));
+    let plan = diff(&long, Some(&short));
+    assert_eq!(kinds(&plan), ["renew elements"]);
+    assert!(!plan.summary(Some(&short)).changes());
+    assert!(diff(&short, Some(&long)).is_empty());
+}
+
+#[test]
+fn a_map_with_lifetimes_that_loses_an_element_is_emptied_and_filled_again() {
+    let life = Some(Duration::from_secs(60));
+    let have = ruleset(&["a", "b"], ports(&[(25, "a"), (80, "b")], life), vec![line("map")]);
+    let want = ruleset(&["a"], ports(&[(25, "a")], life), vec![line("map")]);
+    let plan = diff(&want, Some(&have));
+    assert_eq!(kinds(&plan), ["delete elements", "delete counter", "add elements"]);
+    assert!(matches!(plan.ops[0], Op::FlushSet { .. }));
+}

@@ -1,0 +1,91 @@
+//! What came of the questions: addresses, or a typed failure.
+
+use crate::types::{Family, HostName};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+/// The addresses of a name in one family, sorted, each once, with the lowest TTL along its chain of aliases.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Address and seconds. A TTL with its top bit set counts as 0 (RFC 2181, 8).
+    pub addresses: Vec<(IpAddr, u32)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Failure {
+    /// The name exists, without addresses of the family. With the seconds for which the zone says so (RFC 2308).
+    #[error("it has no addresses")]
+    NoData { seconds: Option<u32> },
+    #[error("there is no such name (NXDOMAIN)")]
+    NxDomain { seconds: Option<u32> },
+    #[error("the server failed (SERVFAIL)")]
+    ServFail,
+    #[error("the server refused (REFUSED)")]
+    Refused,
+    #[error("the server did not understand the question (FORMERR)")]
+    FormErr,
+    #[error("the server does not do such questions (NOTIMP)")]
+    NotImp,
+    #[error("the server answered with response code {0}")]
+    OtherCode(u16),
+    #[error("the server does not look up this name (a lame answer)")]
+    Lame,
+    #[error("its chain of aliases is longer than 16 names")]
+    ChainTooLong,
+    #[error("its chain of aliases is a loop")]
+    ChainLoop,
+    #[error("two aliases (CNAME) at one name")]
+    TwoAliases,
+    #[error("the answer cannot be read")]
+    Malformed,
+    #[error("no answer in time")]
+    Timeout,
+    #[error("the server cannot be reached")]
+    Unreachable,
+    #[error("there is no server to ask")]
+    NoServers,
+}
+
+impl Failure {
+    /// Whether the failure says something of the name. All others say something of the servers, and what was learnt
+    /// before is kept.
+    pub fn is_of_the_name(self) -> bool {
+        matches!(self, Self::NoData { .. } | Self::NxDomain { .. })
+    }
+
+    /// Whether a server said it, as opposed to silence.
+    pub(super) fn is_said(self) -> bool {
+        !matches!(self, Self::Timeout | Self::Unreachable | Self::NoServers)
+    }
+}
+
+/// The end of one question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// The server that answered, or that failed last.
+    pub server: Option<SocketAddr>,
+    pub outcome: Result<Answer, Failure>,
+}
+
+/// Every question that was asked, with its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lookups {
+    pub by_question: BTreeMap<(HostName, Family), Lookup>,
+    pub counters: Counters,
+}
+
+impl Lookups {
+    pub fn get(&self, name: &HostName, family: Family) -> Option<&Lookup> {
+        self.by_question.get(&(name.clone(), family))
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub udp_asked: u64,
+    pub tcp_asked: u64,
+    /// Attempts that no answer ended in time.
+    pub timeouts: u64,
+    /// Datagrams from a server's address that were no answer to the question: wrong id, question or case, or unreadable.
+    pub spoof_suspect: u64,
+}

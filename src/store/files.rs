@@ -1,0 +1,105 @@
+//! Files of the state directory: written by rename, read with a bound.
+
+use super::StoreError;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// No file of ours is larger.
+const MAX_SIZE: u64 = 256 << 20;
+
+pub(super) struct Dir(PathBuf);
+
+impl Dir {
+    pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
+        for dir in [path.to_owned(), path.join("lists")] {
+            DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(at(&dir))?;
+        }
+        Ok(Self(path.to_owned()))
+    }
+
+    pub(super) fn existing(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    pub(super) fn open_lock(&self) -> Result<File, StoreError> {
+        let path = self.0.join("lock");
+        OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(at(&path))
+    }
+
+    /// `None` if there is no such file.
+    pub(super) fn read(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let path = self.0.join(name);
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(at(&path))?,
+        };
+        let expected = file.metadata().map_or(0, |metadata| metadata.len().min(MAX_SIZE));
+        let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0) + 1);
+        file.take(MAX_SIZE).read_to_end(&mut bytes).map_err(at(&path))?;
+        String::from_utf8(bytes).map(Some).map_err(|_| self.corrupt(name, "not UTF-8"))
+    }
+
+    /// The whole of the new content or the whole of the old.
+    pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
+        let beside = format!("{name}.new");
+        self.write_beside(&beside, content)?;
+        self.rename(&beside, name)
+    }
+
+    /// The content is on the disk, or the file is gone.
+    pub(super) fn write_beside(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
+        let path = self.0.join(name);
+        let written = write_synced(&path, content);
+        if written.is_err() {
+            let _ = fs::remove_file(&path);
+        }
+        written.map_err(at(&path))
+    }
+
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        let path = self.0.join(to);
+        fs::rename(self.0.join(from), &path).map_err(at(&path))?;
+        let parent = path.parent().unwrap_or(&self.0);
+        File::open(parent).and_then(|dir| dir.sync_all()).map_err(at(parent))
+    }
+
+    pub(super) fn exists(&self, name: &str) -> bool {
+        self.0.join(name).exists()
+    }
+
+    /// Removing what is not there is no error.
+    pub(super) fn remove(&self, name: &str) -> Result<(), StoreError> {
+        let path = self.0.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(at(&path)),
+        }
+    }
+
+    /// The names in a directory below, sorted.
+    pub(super) fn list(&self, name: &str) -> Result<Vec<String>, StoreError> {
+        let path = self.0.join(name);
+        let entries = fs::read_dir(&path).map_err(at(&path))?;
+        let mut names: Vec<String> =
+            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    pub(super) fn corrupt(&self, name: &str, reason: impl Into<String>) -> StoreError {
+        StoreError::Corrupt { path: self.0.join(name), reason: reason.into() }
+    }
+}
+
+fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Io { path, source }
+}

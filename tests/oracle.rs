@@ -1,0 +1,83 @@
+//! An independent judge of what we send: in fresh network namespaces, `nft -f` of the printed text and our own batch must be
+//! listed identically by nft, and what is read back must be what was wanted.
+
+#![cfg(feature = "kernel")]
+
+#[path = "common/golden.rs"]
+mod cases;
+#[path = "common/ns.rs"]
+mod ns;
+
+use cases::{Case, cases};
+use ns::{Namespace, ran_inside};
+use portgrave::netlink::{Kernel, NfTables};
+use portgrave::plan::diff;
+use std::process::{Command, Stdio};
+
+#[test]
+fn nft_lists_the_printed_text_and_our_batch_identically() {
+    if ran_inside(Namespace::Network, "nft_lists_the_printed_text_and_our_batch_identically") {
+        return;
+    }
+    let mut wrong = Vec::new();
+    let cases = cases();
+    assert!(cases.len() >= 20, "{} cases", cases.len());
+    for case in &cases {
+        let by_nft = by_nft(case);
+        let by_us = by_us(case);
+        if by_nft != by_us {
+            wrong.push(format!("{}:\n--- nft -f\n{by_nft}\n--- our batch\n{by_us}", case.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn by_nft(case: &Case) -> String {
+    flush();
+    let mut nft = Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn().expect("nft");
+    let mut input = nft.stdin.take().expect("a pipe");
+    std::io::Write::write_all(&mut input, case.ruleset().to_string().as_bytes()).expect("nft reads");
+    drop(input);
+    assert!(nft.wait().expect("nft ends").success(), "{}: nft refuses the printed text", case.name);
+    list()
+}
+
+fn by_us(case: &Case) -> String {
+    flush();
+    let want = case.ruleset();
+    let mut kernel = NfTables;
+    kernel.commit(&diff(&want, None), None).unwrap_or_else(|error| panic!("{}: {error:?}", case.name));
+    let held = kernel.read(u32::MAX).expect("the table is readable");
+    let left = diff(&want, held.as_ref());
+    assert!(
+        !left.summary(held.as_ref()).changes(),
+        "{}: read back {:#?}",
+        case.name,
+        left.describe(held.as_ref())
+    );
+    list()
+}
+
+fn flush() {
+    assert!(Command::new("nft").args(["flush", "ruleset"]).status().expect("nft").success());
+}
+
+/// The listing, less what time changes.
+fn list() -> String {
+    let output = Command::new("nft").args(["list", "ruleset"]).output().expect("nft");
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).expect("text");
+    let words = text.split(' ').collect::<Vec<_>>();
+    let mut kept = Vec::new();
+    let mut skip = false;
+    for word in words {
+        if skip {
+            skip = false;
+        } else if word == "expires" {
+            skip = true;
+        } else {
+            kept.push(word);
+        }
+    }
+    kept.join(" ")
+}
