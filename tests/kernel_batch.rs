@@ -2,13 +2,10 @@
 #![cfg(feature = "kernel")]
 
 #[path = "common/nft.rs"]
-#[allow(dead_code)]
 mod nft;
 #[path = "common/ns.rs"]
-#[allow(dead_code)]
 mod ns;
 #[path = "common/sample.rs"]
-#[allow(dead_code)]
 mod sample;
 
 use portgrave::netlink::{Kernel, KernelError, NfTables, Refusal, wmem_for};
@@ -71,7 +68,7 @@ fn load_of(count: u32) -> Plan {
 
 #[test]
 fn deletes_of_every_kind_leave_what_is_left() {
-    if !ns::in_fresh_namespace("deletes_of_every_kind_leave_what_is_left") {
+    if ns::ran_inside(ns::Namespace::Network, "deletes_of_every_kind_leave_what_is_left") {
         return;
     }
     commit(plan_of(&ruleset()).ops);
@@ -133,7 +130,7 @@ fn deletes_of_every_kind_leave_what_is_left() {
 
 #[test]
 fn a_rule_goes_before_another_or_to_the_end() {
-    if !ns::in_fresh_namespace("a_rule_goes_before_another_or_to_the_end") {
+    if ns::ran_inside(ns::Namespace::Network, "a_rule_goes_before_another_or_to_the_end") {
         return;
     }
     let chain = || named("c");
@@ -148,7 +145,10 @@ fn a_rule_goes_before_another_or_to_the_end() {
 
 #[test]
 fn adding_what_exists_changes_nothing_and_keeps_counters_and_elements() {
-    if !ns::in_fresh_namespace("adding_what_exists_changes_nothing_and_keeps_counters_and_elements") {
+    if ns::ran_inside(
+        ns::Namespace::Network,
+        "adding_what_exists_changes_nothing_and_keeps_counters_and_elements",
+    ) {
         return;
     }
     commit(plan_of(&ruleset()).ops);
@@ -166,7 +166,10 @@ fn without_life(listing: &str) -> String {
 
 #[test]
 fn a_renewal_gives_the_new_life_whether_or_not_the_element_is_there() {
-    if !ns::in_fresh_namespace("a_renewal_gives_the_new_life_whether_or_not_the_element_is_there") {
+    if ns::ran_inside(
+        ns::Namespace::Network,
+        "a_renewal_gives_the_new_life_whether_or_not_the_element_is_there",
+    ) {
         return;
     }
     let head = Set { timeout: Some(Duration::from_secs(3600)), ..address_set(Some(4)) };
@@ -188,7 +191,10 @@ fn a_renewal_gives_the_new_life_whether_or_not_the_element_is_there() {
 
 #[test]
 fn a_refused_batch_changes_nothing_and_names_each_refused_operation() {
-    if !ns::in_fresh_namespace("a_refused_batch_changes_nothing_and_names_each_refused_operation") {
+    if ns::ran_inside(
+        ns::Namespace::Network,
+        "a_refused_batch_changes_nothing_and_names_each_refused_operation",
+    ) {
         return;
     }
     commit(plan_of(&ruleset()).ops);
@@ -246,7 +252,7 @@ fn a_refused_batch_changes_nothing_and_names_each_refused_operation() {
 
 #[test]
 fn the_kernels_own_words_come_with_a_refusal() {
-    if !ns::in_fresh_namespace("the_kernels_own_words_come_with_a_refusal") {
+    if ns::ran_inside(ns::Namespace::Network, "the_kernels_own_words_come_with_a_refusal") {
         return;
     }
     commit([Op::AddTable]);
@@ -262,7 +268,7 @@ fn the_kernels_own_words_come_with_a_refusal() {
 
 #[test]
 fn a_stale_generation_is_told_and_applies_nothing() {
-    if !ns::in_fresh_namespace("a_stale_generation_is_told_and_applies_nothing") {
+    if ns::ran_inside(ns::Namespace::Network, "a_stale_generation_is_told_and_applies_nothing") {
         return;
     }
     let first = NfTables.generation().unwrap();
@@ -281,7 +287,7 @@ fn a_stale_generation_is_told_and_applies_nothing() {
 
 #[test]
 fn a_dry_run_changes_nothing_not_even_the_generation() {
-    if !ns::in_fresh_namespace("a_dry_run_changes_nothing_not_even_the_generation") {
+    if ns::ran_inside(ns::Namespace::Network, "a_dry_run_changes_nothing_not_even_the_generation") {
         return;
     }
     let generation = NfTables.generation().unwrap();
@@ -294,7 +300,7 @@ fn a_dry_run_changes_nothing_not_even_the_generation() {
 
 #[test]
 fn fifty_thousand_elements_go_in_one_batch_where_root_may() {
-    if !ns::in_fresh_namespace("fifty_thousand_elements_go_in_one_batch_where_root_may") {
+    if ns::ran_inside(ns::Namespace::Network, "fifty_thousand_elements_go_in_one_batch_where_root_may") {
         return;
     }
     let load = load_of(50_000);
@@ -318,7 +324,10 @@ fn fifty_thousand_elements_go_in_one_batch_where_root_may() {
 
 #[test]
 fn a_batch_that_does_not_fit_the_socket_is_told_with_the_limit_that_would_do() {
-    if !ns::in_user_namespace("a_batch_that_does_not_fit_the_socket_is_told_with_the_limit_that_would_do") {
+    if ns::ran_inside(
+        ns::Namespace::User,
+        "a_batch_that_does_not_fit_the_socket_is_told_with_the_limit_that_would_do",
+    ) {
         return;
     }
     let limit =
@@ -350,7 +359,7 @@ fn a_batch_that_does_not_fit_the_socket_is_told_with_the_limit_that_would_do() {
 
 #[test]
 fn many_refusals_are_all_told() {
-    if !ns::in_fresh_namespace("many_refusals_are_all_told") {
+    if ns::ran_inside(ns::Namespace::Network, "many_refusals_are_all_told") {
         return;
     }
     let ops: Vec<_> = (0..3000).map(|i| Op::DeleteChain { name: format!("no-such-chain-{i}") }).collect();
@@ -370,7 +379,7 @@ fn many_refusals_are_all_told() {
 
 #[test]
 fn what_no_kernel_could_take_is_not_sent() {
-    if !ns::in_fresh_namespace("what_no_kernel_could_take_is_not_sent") {
+    if ns::ran_inside(ns::Namespace::Network, "what_no_kernel_could_take_is_not_sent") {
         return;
     }
     let timed = Set { timeout: Some(Duration::from_secs(60)), ..address_set(None) };
@@ -395,7 +404,8 @@ fn what_no_kernel_could_take_is_not_sent() {
 
 #[test]
 fn a_rule_too_long_for_a_message_is_refused_before_it_is_written() {
-    if !ns::in_fresh_namespace("a_rule_too_long_for_a_message_is_refused_before_it_is_written") {
+    if ns::ran_inside(ns::Namespace::Network, "a_rule_too_long_for_a_message_is_refused_before_it_is_written")
+    {
         return;
     }
     let jump = || then(Verdict::Jump("x".repeat(255)));
@@ -409,7 +419,7 @@ fn a_rule_too_long_for_a_message_is_refused_before_it_is_written() {
 
 #[test]
 fn reading_succeeds_while_another_table_changes_all_the_time() {
-    if !ns::in_fresh_namespace("reading_succeeds_while_another_table_changes_all_the_time") {
+    if ns::ran_inside(ns::Namespace::Network, "reading_succeeds_while_another_table_changes_all_the_time") {
         return;
     }
     commit(plan_of(&ruleset()).ops);
@@ -433,7 +443,7 @@ fn reading_succeeds_while_another_table_changes_all_the_time() {
 
 #[test]
 fn counters_are_read_with_their_values() {
-    if !ns::in_fresh_namespace("counters_are_read_with_their_values") {
+    if ns::ran_inside(ns::Namespace::Network, "counters_are_read_with_their_values") {
         return;
     }
     nft::load("table inet portgrave {\n counter c {\n packets 7 bytes 700\n }\n }\n");
@@ -447,7 +457,7 @@ fn counters_are_read_with_their_values() {
 #[test]
 fn without_the_capability_the_answer_is_permission() {
     const NAME: &str = "without_the_capability_the_answer_is_permission";
-    if !ns::in_fresh_namespace(NAME) {
+    if ns::ran_inside(ns::Namespace::Network, NAME) {
         return;
     }
     if std::env::var_os("POWERLESS").is_none() {
@@ -468,7 +478,7 @@ fn without_the_capability_the_answer_is_permission() {
 
 #[test]
 fn sets_of_every_head_are_read_as_they_were_made() {
-    if !ns::in_fresh_namespace("sets_of_every_head_are_read_as_they_were_made") {
+    if ns::ran_inside(ns::Namespace::Network, "sets_of_every_head_are_read_as_they_were_made") {
         return;
     }
     let fields = [

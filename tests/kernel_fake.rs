@@ -3,13 +3,10 @@
 #![cfg(feature = "kernel")]
 
 #[path = "common/nft.rs"]
-#[allow(dead_code)]
 mod nft;
 #[path = "common/ns.rs"]
-#[allow(dead_code)]
 mod ns;
 #[path = "common/sample.rs"]
-#[allow(dead_code)]
 mod sample;
 
 use portgrave::netlink::fake::FakeKernel;
@@ -216,7 +213,7 @@ fn outcome(result: Result<(), KernelError>) -> Outcome {
 
 #[test]
 fn the_kernel_in_memory_judges_as_the_real_one() {
-    if !ns::in_fresh_namespace("the_kernel_in_memory_judges_as_the_real_one") {
+    if ns::ran_inside(ns::Namespace::Network, "the_kernel_in_memory_judges_as_the_real_one") {
         return;
     }
     let mut random = Random(0x9e37_79b9_7f4a_7c15);

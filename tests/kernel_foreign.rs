@@ -2,13 +2,10 @@
 #![cfg(feature = "kernel")]
 
 #[path = "common/nft.rs"]
-#[allow(dead_code)]
 mod nft;
 #[path = "common/ns.rs"]
-#[allow(dead_code)]
 mod ns;
 #[path = "common/sample.rs"]
-#[allow(dead_code)]
 mod sample;
 
 use portgrave::netlink::{Kernel, NfTables};
@@ -24,7 +21,7 @@ fn held() -> Ruleset {
 
 /// The whole shape, in a namespace of the test's own; `None` outside of it.
 fn loaded(name: &str) -> Option<Ruleset> {
-    if !ns::in_fresh_namespace(name) {
+    if ns::ran_inside(ns::Namespace::Network, name) {
         return None;
     }
     NfTables.commit(&plan_of(&ruleset()), None).unwrap();
@@ -182,7 +179,7 @@ fn comments_and_objects_of_other_kinds_change_nothing() {
 
 #[test]
 fn tables_of_the_same_name_in_other_families_are_not_ours() {
-    if !ns::in_fresh_namespace("tables_of_the_same_name_in_other_families_are_not_ours") {
+    if ns::ran_inside(ns::Namespace::Network, "tables_of_the_same_name_in_other_families_are_not_ours") {
         return;
     }
     let others = "table ip portgrave {\nset s {\ntype ipv4_addr\n}\ncounter c {\n}\nchain input {\naccept\n}\n}\n\
@@ -198,7 +195,7 @@ fn tables_of_the_same_name_in_other_families_are_not_ours() {
 
 #[test]
 fn an_unsized_set_larger_than_the_limit_is_left_unread() {
-    if !ns::in_fresh_namespace("an_unsized_set_larger_than_the_limit_is_left_unread") {
+    if ns::ran_inside(ns::Namespace::Network, "an_unsized_set_larger_than_the_limit_is_left_unread") {
         return;
     }
     let elements = (0..300_u32).map(|i| {

@@ -4,10 +4,8 @@
 #[path = "common/nft.rs"]
 mod nft;
 #[path = "common/ns.rs"]
-#[allow(dead_code)]
 mod ns;
 #[path = "common/sample.rs"]
-#[allow(dead_code)]
 mod sample;
 
 use portgrave::netlink::{Kernel, NfTables};
@@ -18,7 +16,7 @@ const LIMIT: u32 = 4096;
 
 #[test]
 fn our_batch_lists_like_nfts() {
-    if !ns::in_fresh_namespace("our_batch_lists_like_nfts") {
+    if ns::ran_inside(ns::Namespace::Network, "our_batch_lists_like_nfts") {
         return;
     }
     NfTables.commit(&plan_of(&ruleset()), None).unwrap();
@@ -32,7 +30,7 @@ fn our_batch_lists_like_nfts() {
 
 #[test]
 fn what_nft_lists_of_our_batch_loads_and_lists_again() {
-    if !ns::in_fresh_namespace("what_nft_lists_of_our_batch_loads_and_lists_again") {
+    if ns::ran_inside(ns::Namespace::Network, "what_nft_lists_of_our_batch_loads_and_lists_again") {
         return;
     }
     NfTables.commit(&plan_of(&ruleset()), None).unwrap();
@@ -42,7 +40,7 @@ fn what_nft_lists_of_our_batch_loads_and_lists_again() {
 
 #[test]
 fn what_is_read_is_what_was_committed() {
-    if !ns::in_fresh_namespace("what_is_read_is_what_was_committed") {
+    if ns::ran_inside(ns::Namespace::Network, "what_is_read_is_what_was_committed") {
         return;
     }
     assert_eq!(NfTables.read(LIMIT).unwrap(), None);
@@ -61,7 +59,7 @@ fn what_is_read_is_what_was_committed() {
 
 #[test]
 fn what_nft_loads_is_read_as_what_we_would_have_committed() {
-    if !ns::in_fresh_namespace("what_nft_loads_is_read_as_what_we_would_have_committed") {
+    if ns::ran_inside(ns::Namespace::Network, "what_nft_loads_is_read_as_what_we_would_have_committed") {
         return;
     }
     nft::load(sample::NFT);
@@ -77,7 +75,7 @@ fn what_nft_loads_is_read_as_what_we_would_have_committed() {
 
 #[test]
 fn every_element_is_found_by_its_key_and_no_other_is() {
-    if !ns::in_fresh_namespace("every_element_is_found_by_its_key_and_no_other_is") {
+    if ns::ran_inside(ns::Namespace::Network, "every_element_is_found_by_its_key_and_no_other_is") {
         return;
     }
     let wanted = ruleset();
@@ -125,7 +123,7 @@ fn changed(key: &[u8], change: impl Fn(u8) -> Option<u8>) -> Option<Box<[u8]>> {
 
 #[test]
 fn a_missing_table_set_or_element_is_no_error_to_look_up() {
-    if !ns::in_fresh_namespace("a_missing_table_set_or_element_is_no_error_to_look_up") {
+    if ns::ran_inside(ns::Namespace::Network, "a_missing_table_set_or_element_is_no_error_to_look_up") {
         return;
     }
     let wanted = ruleset();

@@ -1,5 +1,8 @@
 //! The tool nft, as the independent witness of what the kernel holds.
 
+// Every test binary has a copy of this file and uses its own part.
+#![allow(dead_code)]
+
 use super::ns;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

@@ -1,5 +1,8 @@
 //! A ruleset of the full shape, built by hand, and the same in nft's language.
 
+// Every test binary has a copy of this file and uses its own part.
+#![allow(dead_code)]
+
 use portgrave::plan::{Op, Plan};
 use portgrave::ruleset::*;
 use std::collections::BTreeMap;
