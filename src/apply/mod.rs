@@ -1,10 +1,12 @@
 //! The only caller of [`Kernel::commit`]: read, compare, commit, read back, verify; undo what is not what was wanted.
 
 mod adopt;
+mod gate;
 mod probe;
 mod refusal;
 
 pub use adopt::{Connection, adoption};
+pub use gate::Gate;
 pub use probe::features;
 pub use refusal::explain;
 
@@ -133,15 +135,15 @@ fn verify(kernel: &mut dyn Kernel, want: &Ruleset, before: Option<&Ruleset>) -> 
     Err(ApplyError::Mismatch { difference, undone })
 }
 
-/// The first way in which the held ruleset is not the wanted one.
+/// The first way in which the held ruleset is not the wanted one. Elements that may have expired meanwhile are not missed.
 fn difference(want: &Ruleset, held: Option<&Ruleset>) -> Option<String> {
-    let mut lasting = want.clone();
-    for set in lasting.sets.values_mut() {
-        if let Elements::Known(elements) = &mut set.elements {
-            elements.retain(|_, value| value.timeout.is_none_or(|timeout| timeout >= SHORT_LIFE));
+    let mut plan = diff(want, held);
+    for op in &mut plan.ops {
+        if let Op::AddElements { elements, .. } = op {
+            elements.retain(|(_, value)| value.timeout.is_none_or(|timeout| timeout >= SHORT_LIFE));
         }
     }
-    let plan = diff(&lasting, held);
+    plan.ops.retain(|op| !matches!(op, Op::AddElements { elements, .. } if elements.is_empty()));
     let changes = plan.summary(held).changes();
     changes.then(|| plan.describe(held).first().map(ToString::to_string).unwrap_or_default())
 }

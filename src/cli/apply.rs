@@ -2,11 +2,11 @@
 
 use super::context::{Context, Unsound};
 use super::{Inputs, committed, facts, lookups, report};
-use crate::apply::{ApplyError, Connection, Settled, adoption, explain, features, settle};
+use crate::apply::{ApplyError, Connection, Gate, Settled, adoption, explain, features, settle};
 use crate::compile::Features;
 use crate::diag::{Finding, Findings};
 use crate::host::{clock, sockets};
-use crate::netlink::{KernelError, NfTables};
+use crate::netlink::{Kernel, KernelError, NfTables};
 use crate::plan::Summary;
 use crate::resolver::book::Book;
 use crate::ruleset::Ruleset;
@@ -103,11 +103,14 @@ impl Run<'_> {
         let number = before.as_ref().map_or(1, |before| before.number + 1);
         let generation = self.generation(number, &want);
         let fresh = before.as_ref().is_none_or(|before| !before.same_content(&generation));
-        if fresh {
-            store.prepare(&generation)?;
-        }
-        let settled = self.settle(&mut kernel, &want, before.as_ref());
-        let settled = match settled {
+        let prepare = || if fresh { store.prepare(&generation) } else { Ok(()) };
+        let settled = std::thread::scope(|scope| {
+            let writing = scope.spawn(prepare);
+            let mut gate = Gate::new(&mut kernel, || writing.join().expect("writing a file does not panic"));
+            let settled = self.settle(&mut gate, &want, before.as_ref());
+            gate.pass().map(|()| settled)
+        });
+        let settled = match settled? {
             Ok(settled) => settled,
             Err(error) => {
                 if fresh {
@@ -156,7 +159,7 @@ impl Run<'_> {
 
     fn settle(
         &mut self,
-        kernel: &mut NfTables,
+        kernel: &mut dyn Kernel,
         want: &Ruleset,
         before: Option<&Generation>,
     ) -> Result<Settled, ApplyError> {

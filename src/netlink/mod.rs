@@ -62,6 +62,9 @@ pub enum KernelError {
     /// Nothing was sent: a mistake of this program, which made an operation that no kernel could take.
     #[error("operation {op} of the plan cannot be written: {what}")]
     Unwritable { op: usize, what: &'static str },
+    /// Nothing was sent: what must come before the commit failed.
+    #[error("the change was withheld")]
+    Withheld,
     #[error("no permission to use nf_tables: CAP_NET_ADMIN is needed")]
     Permission,
     #[error("{0}: {1}")]
