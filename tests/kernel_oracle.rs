@@ -8,8 +8,9 @@ mod ns;
 #[path = "common/sample.rs"]
 mod sample;
 
-use portgrave::netlink::{Kernel, NfTables};
-use portgrave::ruleset::ElementKey;
+use portgrave::netlink::fake::FakeKernel;
+use portgrave::netlink::{Kernel, NfTables, kernel_count};
+use portgrave::ruleset::{ElementKey, Elements};
 use sample::{plan_of, ruleset};
 
 const LIMIT: u32 = 4096;
@@ -119,6 +120,25 @@ fn changed(key: &[u8], change: impl Fn(u8) -> Option<u8>) -> Option<Box<[u8]>> {
     let low = key.iter().rposition(|octet| *octet != 0)?;
     key[low] = change(key[low])?;
     Some(key.into_boxed_slice())
+}
+
+#[test]
+fn the_kernel_counts_elements_as_we_say_it_does() {
+    if ns::ran_inside(ns::Namespace::Network, "the_kernel_counts_elements_as_we_say_it_does") {
+        return;
+    }
+    let wanted = ruleset();
+    NfTables.commit(&plan_of(&wanted), None).unwrap();
+    let unread = NfTables.read(0).unwrap().unwrap();
+    let mut fake = FakeKernel::holding(wanted.clone());
+    let of_fake = fake.read(0).unwrap().unwrap();
+    for (name, set) in &wanted.sets {
+        // Kernels before 6.16 say nothing.
+        if let Elements::Unread(Some(count)) = unread.sets[name].elements {
+            assert_eq!(count, kernel_count(set), "{name}");
+            assert_eq!(of_fake.sets[name].elements, unread.sets[name].elements, "{name}");
+        }
+    }
 }
 
 #[test]

@@ -69,56 +69,16 @@ pub fn flush(batch: &mut Batch, set: &str) {
     batch.message(kind(msg::DELSETELEM), 0, |w| write_set(w, set));
 }
 
-/// A question about one element, and what the answer must be if the set holds the key that is looked up.
-pub struct Query {
-    key: Vec<u8>,
-    key_end: Option<Vec<u8>>,
-    pub expected: Expected,
-}
-
-pub enum Expected {
-    /// The element with this first key and, where one is given, this last.
-    Element { first: Vec<u8>, last: Option<Vec<u8>> },
-    /// None, or one with another first key than this.
-    NotFrom(Vec<u8>),
-}
-
-/// The questions whose answers tell whether a set holds exactly this key. The first asks for the element's value.
-///
-/// The kernel answers with the element that a key falls into. An interval is known by its first key, which its last
-/// key falls into too and the next one does not. (Asking for the element that marks an end finds a later one where
-/// another interval follows at once.)
-pub fn queries(head: &Set, key: &ElementKey) -> Result<Vec<Query>, Mistake> {
-    let Shape { first, last, kind } = Shape::of(head, key)?;
-    let last_in_element = (kind == ShapeKind::Concatenation).then(|| last.to_vec());
-    let starting_here = |last| Expected::Element { first: first.to_vec(), last };
-    let mut queries = vec![Query {
-        key: first.to_vec(),
-        key_end: last_in_element.clone(),
-        expected: starting_here(last_in_element),
-    }];
-    if kind == ShapeKind::Interval {
-        queries.push(Query { key: last.to_vec(), key_end: None, expected: starting_here(None) });
-        let next = successor(last);
-        queries.extend(next.map(|key| Query {
-            key,
-            key_end: None,
-            expected: Expected::NotFrom(first.to_vec()),
-        }));
-    }
-    Ok(queries)
-}
-
-pub fn write_query(w: &mut Writer<'_>, set: &str, query: &Query) {
-    write_set(w, set);
-    w.nest(elem::LIST_ELEMENTS, |list| {
-        list.nest(wire::NFTA_LIST_ELEM, |element| {
-            write_key(element, elem::KEY, &query.key);
-            if let Some(key_end) = &query.key_end {
-                write_key(element, elem::KEY_END, key_end);
-            }
-        });
-    });
+/// What the kernel says is the number of elements of a set that holds these. Of ranges of a single field it keeps two
+/// elements each, one if the range ends with the greatest key, and says half of them.
+pub fn kernel_count(set: &Set) -> u32 {
+    let Some(known) = set.elements.known() else { return 0 };
+    let open = |key: &ElementKey| Shape::of(set, key).is_ok_and(|shape| shape.end_element().is_none());
+    let count = match set.key.as_slice() {
+        [_] if set.interval => (known.len() * 2 - known.keys().filter(|key| open(key)).count()) / 2,
+        _ => known.len(),
+    };
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// A key of no octets stands for the element that matches what no other does; this program never adds one.
@@ -174,14 +134,14 @@ impl<'a> ElementMessages<'a> {
 }
 
 /// How a key is written, which depends on the head of its set.
-struct Shape<'a> {
-    first: &'a [u8],
-    last: &'a [u8],
-    kind: ShapeKind,
+pub(super) struct Shape<'a> {
+    pub(super) first: &'a [u8],
+    pub(super) last: &'a [u8],
+    pub(super) kind: ShapeKind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum ShapeKind {
+pub(super) enum ShapeKind {
     /// One key.
     Exact,
     /// First and last key in one element.
@@ -191,7 +151,7 @@ enum ShapeKind {
 }
 
 impl<'a> Shape<'a> {
-    fn of(head: &Set, key: &'a ElementKey) -> Result<Self, Mistake> {
+    pub(super) fn of(head: &Set, key: &'a ElementKey) -> Result<Self, Mistake> {
         let len: usize = head.key.iter().map(|field| field.padded_len()).sum();
         let first = &*key.first;
         let last = key.last.as_deref().unwrap_or(first);
@@ -231,7 +191,7 @@ impl<'a> Shape<'a> {
 }
 
 /// The next key in network order.
-pub fn successor(key: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn successor(key: &[u8]) -> Option<Vec<u8>> {
     let mut next = key.to_vec();
     for octet in next.iter_mut().rev() {
         *octet = octet.wrapping_add(1);
@@ -272,12 +232,12 @@ pub fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn write_set(w: &mut Writer<'_>, set: &str) {
+pub(super) fn write_set(w: &mut Writer<'_>, set: &str) {
     w.string(elem::LIST_TABLE, TABLE);
     w.string(elem::LIST_SET, set);
 }
 
-fn write_key(w: &mut Writer<'_>, attr: u16, key: &[u8]) {
+pub(super) fn write_key(w: &mut Writer<'_>, attr: u16, key: &[u8]) {
     w.nest(attr, |value| value.bytes(data::VALUE, key));
 }
 

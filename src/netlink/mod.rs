@@ -16,11 +16,14 @@ pub mod message;
 #[cfg(feature = "kernel")]
 mod nf_tables;
 #[cfg(feature = "kernel")]
+mod query;
+#[cfg(feature = "kernel")]
 mod read;
 #[cfg(feature = "kernel")]
 mod sys;
 pub mod wire;
 
+pub use elements::kernel_count;
 #[cfg(feature = "kernel")]
 pub use nf_tables::NfTables;
 

@@ -3,7 +3,7 @@
 use super::attr::Writer;
 use super::connection::{Connection, Each, Outcome};
 use super::decode::{self, Collected, SetHead};
-use super::elements::{self, Expected, Query};
+use super::query::{self, Expected, Query};
 use super::wire::{chain, elem, flag, msg, object, rule, set, table};
 use super::{GenId, KernelError};
 use crate::ruleset::{Chain, ElementKey, ElementValue, Elements, Object, Ruleset, Set, TABLE};
@@ -29,7 +29,7 @@ pub fn lookup(
     key: &ElementKey,
 ) -> Result<Option<ElementValue>, KernelError> {
     let mut value = None;
-    for query in elements::queries(head, key).map_err(KernelError::Malformed)? {
+    for query in query::queries(head, key).map_err(KernelError::Malformed)? {
         let found = ask(connection, set, &query)?;
         let expected = match (&query.expected, &found) {
             (Expected::Element { first, last }, Some(found)) => found.is_at(first, last.as_deref()),
@@ -49,7 +49,7 @@ pub fn lookup(
 /// The element that a key falls into.
 fn ask(connection: &mut Connection, set: &str, query: &Query) -> Result<Option<Collected>, KernelError> {
     let mut found = Vec::new();
-    let content = |w: &mut Writer<'_>| elements::write_query(w, set, query);
+    let content = |w: &mut Writer<'_>| query::write_query(w, set, query);
     let outcome = connection.request(msg::GETSETELEM, 0, content, &mut |header, body| {
         decode::collect_elements(header, body, &mut found)?;
         Ok(ControlFlow::Continue(()))
@@ -92,8 +92,8 @@ impl Reading {
             Some(dormant) => {
                 let objects = self.objects()?;
                 let sets = self.sets()?;
-                let chains = self.chains(dormant)?;
-                Some(Ruleset { objects, sets, chains })
+                let chains = self.chains()?;
+                Some(Ruleset { objects, sets, chains, dormant })
             }
         };
         self.disturbed |= generation(&mut self.connection)? != before;
@@ -124,15 +124,12 @@ impl Reading {
         Ok(objects)
     }
 
-    fn chains(&mut self, dormant: bool) -> Result<BTreeMap<String, Chain>, KernelError> {
-        let mut chains = BTreeMap::new();
+    fn chains(&mut self) -> Result<BTreeMap<String, Chain>, KernelError> {
+        let mut chains: BTreeMap<String, Chain> = BTreeMap::new();
         self.dump(msg::GETCHAIN, |w| w.string(chain::TABLE, TABLE), &mut |header, body| {
             chains.extend(decode::chain(header, body)?);
             Ok(ControlFlow::Continue(()))
         })?;
-        if dormant {
-            chains.values_mut().for_each(|chain: &mut Chain| chain.base = None);
-        }
         let mut orphans = false;
         self.dump(msg::GETRULE, |w| w.string(rule::TABLE, TABLE), &mut |header, body| {
             if let Some((name, rule)) = decode::rule(header, body)? {

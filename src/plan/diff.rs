@@ -19,7 +19,8 @@ type Held = BTreeMap<ElementKey, ElementValue>;
 pub fn diff(want: &Ruleset, have: Option<&Ruleset>) -> Plan {
     let empty = Ruleset::default();
     let mut ops = Vec::new();
-    if have.is_none() {
+    // Adding a table that is there wakes it if somebody has put it to sleep.
+    if have.is_none_or(|have| have.dormant && !want.dormant) {
         ops.push(Op::AddTable);
     }
     let diff = Diff::new(want, have.unwrap_or(&empty));

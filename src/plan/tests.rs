@@ -40,6 +40,7 @@ fn ruleset(objects: &[&str], set: Set, rules: Vec<Rule>) -> Ruleset {
         objects: objects.iter().map(|name| counter(name)).collect(),
         sets: BTreeMap::from([("map".into(), set)]),
         chains: BTreeMap::from([("chain".into(), Chain { base: None, rules: rules.collect() })]),
+        dormant: false,
     }
 }
 
@@ -117,4 +118,11 @@ fn a_map_with_lifetimes_that_loses_an_element_is_emptied_and_filled_again() {
     let plan = diff(&want, Some(&have));
     assert_eq!(kinds(&plan), ["delete elements", "delete counter", "add elements"]);
     assert!(matches!(plan.ops[0], Op::FlushSet { .. }));
+}
+
+#[test]
+fn a_table_that_somebody_put_to_sleep_is_woken_and_nothing_else() {
+    let want = ruleset(&["a"], ports(&[(25, "a")], None), vec![line("map")]);
+    let have = Ruleset { dormant: true, ..want.clone() };
+    assert_eq!(kinds(&diff(&want, Some(&have))), ["add table"]);
 }

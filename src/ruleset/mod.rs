@@ -28,6 +28,8 @@ pub struct Ruleset {
     pub objects: BTreeMap<String, Object>,
     pub sets: BTreeMap<String, Set>,
     pub chains: BTreeMap<String, Chain>,
+    /// Only read, never wanted: the table is switched off as a whole (`flags dormant`). Adding it again wakes it.
+    pub dormant: bool,
 }
 
 impl Ruleset {

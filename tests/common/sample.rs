@@ -87,7 +87,7 @@ table inet portgrave {
 "#;
 
 pub fn ruleset() -> Ruleset {
-    Ruleset { objects: objects(), sets: sets(), chains: chains() }
+    Ruleset { objects: objects(), sets: sets(), chains: chains(), dormant: false }
 }
 
 /// The whole ruleset as operations on an empty table.

@@ -1,8 +1,8 @@
 //! What the kernel says about the table, as values of `ruleset`. Everything here takes any bytes.
 //!
 //! What this program never writes must not look like something that it does: an expression becomes
-//! [`Expr::Foreign`](crate::ruleset::Expr), a set gets a key without fields, a base chain that is not one of ours, or
-//! that is dormant, loses its hook. Attributes with numbers that this program does not know are passed over, so that
+//! [`Expr::Foreign`](crate::ruleset::Expr), a set gets a key without fields, a base chain that is not one of ours loses
+//! its hook. Attributes with numbers that this program does not know are passed over, so that
 //! a later kernel may add some.
 
 mod elements;

@@ -34,7 +34,7 @@ impl Transaction {
 
     pub(super) fn apply(&mut self, op: &Op) -> Result<(), Errno> {
         if matches!(op, Op::AddTable) {
-            self.table.get_or_insert_with(Ruleset::default);
+            self.table.get_or_insert_with(Ruleset::default).dormant = false;
         }
         let table = self.table.as_mut().ok_or(ENOENT)?;
         match op {

@@ -7,7 +7,7 @@ mod refs;
 #[cfg(test)]
 mod tests;
 
-use super::{GenId, Kernel, KernelError, Refusal};
+use super::{GenId, Kernel, KernelError, Refusal, kernel_count};
 use crate::plan::Plan;
 use crate::ruleset::{Chain, ElementKey, ElementValue, Elements, ObjectDef, Ruleset, Set};
 use apply::{Transaction, may_jump};
@@ -187,8 +187,7 @@ fn as_read(mut table: Ruleset, dump_limit: u32) -> Ruleset {
     }
     for set in table.sets.values_mut() {
         set.origin = None;
-        let count = set.elements.known().map_or(0, BTreeMap::len);
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let count = kernel_count(set);
         if set.dynamic {
             set.elements = Elements::default();
         } else if count > dump_limit {
