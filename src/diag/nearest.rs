@@ -16,6 +16,8 @@ pub fn did_you_mean<'a>(what: &str, name: &str, known: impl IntoIterator<Item = 
 /// The known name that takes the fewest changes, or that is the whole beginning of the other.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let known: Vec<&str> = known.into_iter().collect();
+    let lower = name.to_lowercase();
+    let name = lower.as_str();
     let allowed = if name.len() < 4 { 1 } else { (name.len() / 3).max(2) };
     let close = known.iter().filter(|other| other.len().abs_diff(name.len()) <= 4 * allowed);
     let close = close.map(|other| (distance(name, other), *other));
@@ -55,6 +57,8 @@ mod tests {
         assert_eq!(nearest("administrators", known), Some("admins"));
         assert_eq!(nearest("dns-server", known), Some("dns-servers"));
         assert_eq!(nearest("fpt-servers", known), Some("ftp-servers"));
+        assert_eq!(nearest("ADMINS", known), Some("admins"));
         assert_eq!(nearest("zebra", known), None);
+        assert_eq!(nearest("", known), None);
     }
 }
