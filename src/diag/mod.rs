@@ -1,7 +1,9 @@
 //! Findings: what is wrong with an input, where, and what to write instead.
 
+pub mod codes;
 mod json;
 mod nearest;
+mod shown;
 mod source;
 mod text;
 
@@ -24,7 +26,7 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     pub severity: Severity,
-    /// Stable, `PG` and three digits; `docs/findings.md` lists them.
+    /// Stable, `PG` and three digits; [`codes`] lists them.
     pub code: &'static str,
     pub message: String,
     pub place: Option<Span>,
@@ -84,6 +86,11 @@ impl Findings {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// In the order of their places, file by file; those without a place first.
+    pub fn sort_by_place(&mut self) {
+        self.0.sort_by_key(|finding| finding.place.map(|place| (place.file, place.start)));
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Finding> {

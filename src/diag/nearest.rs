@@ -16,6 +16,8 @@ pub fn did_you_mean<'a>(what: &str, name: &str, known: impl IntoIterator<Item = 
 /// The known name that takes the fewest changes, or that is the whole beginning of the other.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let known: Vec<&str> = known.into_iter().collect();
+    let lower = name.to_lowercase();
+    let name = lower.as_str();
     let allowed = if name.len() < 4 { 1 } else { (name.len() / 3).max(2) };
     let close = known.iter().filter(|other| other.len().abs_diff(name.len()) <= 4 * allowed);
     let close = close.map(|other| (distance(name, other), *other));
@@ -29,20 +31,24 @@ fn same_beginning<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     (best.0 >= 4).then_some(best.1)
 }
 
-/// How many characters must be put in, taken out or replaced (Levenshtein).
+/// How many characters must be put in, taken out, replaced, or swapped with their neighbour (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, right) in b.iter().enumerate() {
-            let changed = corner + usize::from(left != *right);
-            corner = row[j + 1];
-            row[j + 1] = changed.min(corner + 1).min(row[j] + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let changed = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = changed.min(last[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(before[j - 2] + 1);
+            }
+            row.push(least);
         }
+        before = std::mem::replace(&mut last, row);
     }
-    row[b.len()]
+    last[b.len()]
 }
 
 #[cfg(test)]
@@ -50,11 +56,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn changes_are_counted() {
+        let count =
+            |a, b, changes| assert_eq!((distance(a, b), distance(b, a)), (changes, changes), "{a} {b}");
+        count("", "", 0);
+        count("", "abc", 3);
+        count("kitten", "sitting", 3);
+        count("ab", "ba", 1);
+        count("directoin", "direction", 1);
+        count("zwölf", "zwolf", 1);
+    }
+
+    #[test]
     fn a_slip_of_the_finger_and_a_longer_word_are_found() {
         let known = ["admins", "dns-servers", "ftp-servers", "sftp-servers"];
         assert_eq!(nearest("administrators", known), Some("admins"));
         assert_eq!(nearest("dns-server", known), Some("dns-servers"));
         assert_eq!(nearest("fpt-servers", known), Some("ftp-servers"));
+        assert_eq!(nearest("tpc", ["tcp", "udp"]), Some("tcp"));
+        assert_eq!(nearest("ADMINS", known), Some("admins"));
         assert_eq!(nearest("zebra", known), None);
+        assert_eq!(nearest("", known), None);
     }
 }

@@ -1,16 +1,62 @@
 //! Which keys each section takes, and which ones of the language are not built yet, with what to do instead.
 
-/// A section's keys; `place` ends the sentence "unknown key … ".
+use crate::diag::nearest;
+
+/// A section's keys.
 pub(super) struct Section {
+    /// Ends the sentence "unknown key … ".
     pub(super) place: &'static str,
-    pub(super) keys: &'static [&'static str],
-    pub(super) not_yet: &'static [(&'static str, &'static str)],
+    /// Ends the sentence "it belongs … ".
+    home: &'static str,
+    keys: &'static [&'static str],
+    not_yet: &'static [(&'static str, &'static str)],
+    /// What others call a key of this section.
+    called: &'static [(&'static str, &'static str)],
 }
 
-const LEAVE_OUT: &str = "leave it out";
+/// What a section has to say of a key.
+pub(super) enum Standing {
+    Known,
+    /// Of the language, but not built yet; with what to do instead.
+    NotYet(&'static str),
+    /// With what may be meant.
+    Unknown(String),
+}
 
-pub(super) const POLICY: Section = Section {
+impl Section {
+    pub(super) fn judge(&self, name: &str) -> Standing {
+        if self.keys.contains(&name) {
+            return Standing::Known;
+        }
+        match self.not_yet.iter().find(|(key, _)| *key == name) {
+            Some((_, instead)) => Standing::NotYet(instead),
+            None => Standing::Unknown(self.meant(name)),
+        }
+    }
+
+    fn meant(&self, name: &str) -> String {
+        if let Some((_, key)) = self.called.iter().find(|(other, _)| *other == name) {
+            return format!("did you mean `{key}`?");
+        }
+        if let Some(section) = ALL.iter().find(|section| section.has(name)) {
+            return format!("`{name}` belongs {}", section.home);
+        }
+        match nearest(name, self.keys.iter().chain(self.not_yet.iter().map(|(key, _)| key)).copied()) {
+            Some(close) => format!("did you mean `{close}`?"),
+            None => format!("known here: {}", self.keys.join(", ")),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.keys.contains(&name) || self.not_yet.iter().any(|(key, _)| *key == name)
+    }
+}
+
+static ALL: [&Section; 7] = [&POLICY, &RULE, &HOST_GROUP, &SERVICE, &SETTINGS, &PATHS, &RESOLVER];
+
+pub(super) static POLICY: Section = Section {
     place: "in a policy file",
+    home: "at the top level of a policy file, such as /etc/portgrave/policy.d/50-site.toml",
     keys: &["language", "features", "baseline", "hosts", "services", "rule"],
     not_yet: &[
         (
@@ -20,65 +66,142 @@ pub(super) const POLICY: Section = Section {
         ("zones", "leave it out: rules hold on every interface"),
         ("override", "change the rule itself, or switch it off with `enabled = false` and write another"),
         ("protect", "leave it out: only traffic of this machine itself is filtered"),
-        ("expect", "leave it out"),
+        ("expect", "leave it out: only what is written is checked"),
     ],
+    called: &[("rules", "rule"), ("groups", "hosts"), ("switches", "features"), ("version", "language")],
 };
 
-pub(super) const RULE: Section = Section {
+pub(super) static RULE: Section = Section {
     place: "in a rule",
+    home: "in a rule, under its [[rule]]",
     keys: &["name", "direction", "service", "ports", "peers", "action", "purpose", "when", "rows", "enabled"],
     not_yet: &[
-        ("from-ports", LEAVE_OUT),
+        ("from-ports", "leave it out: a rule holds for every port of the peer"),
         ("zone", "leave it out: a rule holds on every interface"),
         ("local", "leave it out: a rule holds for every address of this machine"),
         ("user", "leave it out: a rule holds for every local user"),
-        ("limit", LEAVE_OUT),
+        ("limit", "leave it out: a rule holds at any rate"),
         ("log", "leave it out: `portgrave counters` shows what a rule matched"),
-        ("mode", LEAVE_OUT),
+        ("mode", "leave the rule out: in this version it would deny"),
         ("established", "leave it out: rules speak of new connections"),
-        ("ipsec", LEAVE_OUT),
+        ("ipsec", "leave it out: a rule holds with and without IPsec"),
         ("expires", "leave it out, and note the day in `purpose`"),
         ("replaces", "switch the other rule off with `enabled = false`, and give this one a name of its own"),
     ],
+    called: &[
+        ("hosts", "peers"),
+        ("host", "peers"),
+        ("source", "peers"),
+        ("sources", "peers"),
+        ("src", "peers"),
+        ("saddr", "peers"),
+        ("from", "peers"),
+        ("destination", "peers"),
+        ("dst", "peers"),
+        ("daddr", "peers"),
+        ("to", "peers"),
+        ("address", "peers"),
+        ("port", "ports"),
+        ("dport", "ports"),
+        ("protocol", "ports"),
+        ("proto", "ports"),
+        ("target", "action"),
+        ("verdict", "action"),
+        ("policy", "action"),
+        ("comment", "purpose"),
+        ("description", "purpose"),
+        ("interface", "zone"),
+        ("iface", "zone"),
+        ("id", "name"),
+        ("if", "when"),
+        ("features", "when"),
+    ],
 };
 
-pub(super) const HOST_GROUP: Section = Section {
+pub(super) static HOST_GROUP: Section = Section {
     place: "in a host group",
+    home: "in a host group, under [hosts]",
     keys: &["members", "add", "file", "resolv-conf", "ttl-floor", "ttl-cap", "grace"],
     not_yet: &[
         ("except", "write the addresses that remain"),
         ("allow-net", "write the private addresses themselves"),
-        ("min-entries", LEAVE_OUT),
-        ("max-shrink", LEAVE_OUT),
+        ("min-entries", "leave it out: a list of any length is taken"),
+        ("max-shrink", "leave it out: a list that has shrunk is taken"),
     ],
+    called: &[("hosts", "members"), ("peers", "members"), ("addresses", "members"), ("path", "file")],
 };
 
-pub(super) const SERVICE: Section =
-    Section { place: "in a service", keys: &["ports", "helper", "passive"], not_yet: &[] };
+pub(super) static SERVICE: Section = Section {
+    place: "in a service",
+    home: "in a service, under [services]",
+    keys: &["ports", "helper", "passive"],
+    not_yet: &[],
+    called: &[("port", "ports"), ("protocol", "ports")],
+};
 
-pub(super) const SETTINGS: Section = Section {
+pub(super) static SETTINGS: Section = Section {
     place: "in portgrave.toml",
+    home: "at the top level of portgrave.toml",
     keys: &["policy", "paths", "resolver"],
     not_yet: &[
         ("revoke", "leave it out: open connections are kept"),
-        ("guard", LEAVE_OUT),
-        ("confirm", LEAVE_OUT),
-        ("probe", LEAVE_OUT),
+        ("guard", "leave it out, and keep a console at hand when rules for SSH change"),
+        ("confirm", "leave it out: a change is kept at once"),
+        ("probe", "leave it out: a change is read back and compared, but not probed"),
         ("history", "leave it out: the generation in force and the one before are kept"),
-        ("control", LEAVE_OUT),
-        ("log", LEAVE_OUT),
+        ("control", "leave it out: there is no control socket yet"),
+        ("log", "leave it out: `portgrave counters` counts what is denied"),
         ("metrics", "leave it out: `portgrave counters --json` has the figures"),
     ],
+    called: &[("policies", "policy"), ("dns", "resolver")],
 };
 
-pub(super) const PATHS: Section = Section {
+pub(super) static PATHS: Section = Section {
     place: "in [paths]",
+    home: "in portgrave.toml, under [paths]",
     keys: &["vendor-dir", "policy-dir", "state-dir", "runtime-dir"],
     not_yet: &[],
+    called: &[],
 };
 
-pub(super) const RESOLVER: Section = Section {
+pub(super) static RESOLVER: Section = Section {
     place: "in [resolver]",
+    home: "in portgrave.toml, under [resolver]",
     keys: &["servers", "ttl-floor", "ttl-cap", "grace", "min-interval", "max-stale"],
     not_yet: &[("domain", "leave it out: every name is asked at `servers`")],
+    called: &[("server", "servers"), ("nameserver", "servers"), ("nameservers", "servers")],
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unknown(section: &Section, name: &str) -> String {
+        match section.judge(name) {
+            Standing::Unknown(meant) => meant,
+            Standing::Known | Standing::NotYet(_) => panic!("{name} is known"),
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_led_to_the_one_that_is_meant() {
+        assert_eq!(unknown(&RULE, "source"), "did you mean `peers`?");
+        assert_eq!(unknown(&RULE, "directoin"), "did you mean `direction`?");
+        assert_eq!(unknown(&RULE, "expire"), "did you mean `expires`?");
+        assert_eq!(unknown(&POLICY, "ports"), "`ports` belongs in a rule, under its [[rule]]");
+        assert_eq!(
+            unknown(&SETTINGS, "rule").split(',').next(),
+            Some("`rule` belongs at the top level of a policy file")
+        );
+        assert_eq!(unknown(&SERVICE, "xyz"), "known here: ports, helper, passive");
+    }
+
+    #[test]
+    fn every_other_word_for_a_key_leads_to_a_key_that_is_there() {
+        for section in ALL {
+            for (other, key) in section.called {
+                assert!(section.has(key) && !section.has(other), "{other} {key}");
+            }
+        }
+    }
+}

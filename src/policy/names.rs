@@ -1,25 +1,25 @@
 //! The addresses of host names, written down: `"repo.example.net" = ["192.0.2.7"]`.
 
-use super::file::toml;
-use super::reader::Reader;
-use crate::diag::{FileId, Findings, SourceMap};
+use super::reader::{Reader, Wanted};
+use super::syntax;
+use crate::diag::{FileId, Findings, SourceMap, codes};
 use crate::types::HostName;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 pub fn parse_names(sources: &SourceMap, file: FileId) -> Result<BTreeMap<HostName, Vec<IpAddr>>, Findings> {
     let mut reader = Reader::new(file);
-    let table = toml(&mut reader, sources.text(file));
     let mut names = BTreeMap::new();
+    let table = syntax::read(&mut reader, sources.text(file)).unwrap_or_default();
     for (key, value) in table.iter() {
         let span = reader.span(key.span());
         let mut addresses = Vec::new();
-        for text in reader.strings(value, "a list of addresses") {
+        for text in reader.strings(value, Wanted::new("a list of addresses", "[\"192.0.2.7\"]")) {
             match text.value.parse::<IpAddr>() {
                 Ok(address) => addresses.push(address),
                 Err(_) => {
                     let message = format!("\"{}\" is no address", text.value);
-                    reader.error("PG202", text.span, message, "write single addresses here");
+                    reader.error(codes::BAD_ADDRESS, text.span, message, "write single addresses here");
                 }
             }
         }
@@ -27,10 +27,13 @@ pub fn parse_names(sources: &SourceMap, file: FileId) -> Result<BTreeMap<HostNam
             Ok(name) => {
                 names.insert(name, addresses);
             }
-            Err(error) => {
-                reader.error("PG205", span, format!("\"{}\": {error}", key.get_ref()), "write a host name")
-            }
+            Err(error) => reader.error(
+                codes::BAD_HOST_NAME,
+                span,
+                format!("\"{}\": {error}", key.get_ref()),
+                "write a host name",
+            ),
         }
     }
-    if reader.findings.has_errors() { Err(reader.findings) } else { Ok(names) }
+    reader.finish(names)
 }

@@ -2,20 +2,20 @@
 
 use super::keys::RULE;
 use super::peer::{self, Place};
-use super::reader::{Reader, Table, Value};
-use super::{PortTerm, RuleEntry, Spanned, check_name, services};
-use crate::diag::{Span, nearest};
+use super::reader::{Reader, Table, Value, Wanted};
+use super::{PortTerm, RuleEntry, Spanned, check_name, ports};
+use crate::diag::{Span, codes, nearest};
 use crate::model::{Action, RuleDirection};
-use crate::types::RuleName;
 
 pub(super) fn parse(reader: &mut Reader, value: &Value<'_>) -> Vec<RuleEntry> {
+    const WANTED: Wanted = Wanted::new("a list of rules", "[[rule]], with two brackets, before each rule");
     let Some(array) = value.get_ref().as_array() else {
-        reader.wrong_type(value, "[[rule]] with two brackets");
+        reader.wrong_type(value, WANTED);
         return Vec::new();
     };
     let mut rules = Vec::new();
     for item in array.iter() {
-        if let Some(table) = reader.table(item, "a table") {
+        if let Some(table) = reader.table(item, WANTED) {
             rules.extend(rule(reader, table, reader.of(item)));
         }
     }
@@ -24,21 +24,27 @@ pub(super) fn parse(reader: &mut Reader, value: &Value<'_>) -> Vec<RuleEntry> {
 
 /// All that is wrong with a rule is said, also where one thing alone makes it useless.
 fn rule(reader: &mut Reader, table: &Table<'_>, whole: Span) -> Option<RuleEntry> {
+    const PURPOSE: Wanted = Wanted::new("a text", "it in quotes, as in \"Inbound SMTP\"");
+    const ROWS: Wanted = Wanted::new("a list of row ids", "[\"R06\"]");
     reader.known_keys(table, &RULE);
-    let name =
-        required(reader, table, whole, "name", "name = \"smtp-in\"").and_then(|value| name(reader, value));
-    let direction = required(reader, table, whole, "direction", "direction = \"in\", \"out\" or \"both\"")
-        .and_then(|value| direction(reader, value));
-    let ports = port_term(reader, table, whole);
-    let peers =
-        required(reader, table, whole, "peers", "peers = \"any\", or \"@group\", addresses or host names")
-            .map(|value| peer::list(reader, value, Place::Rule));
+    let mut fields = Fields { reader, table, place: whole };
+    fields.place = table.get("name").map_or(whole, |name| fields.reader.of(name));
+    let name = fields.required("name", "name = \"smtp-in\"").and_then(|value| {
+        let text = fields.reader.string(value, Wanted::new("a name", "\"smtp-in\""))?;
+        let span = fields.reader.of(value);
+        check_name(fields.reader, text, span, "a rule").map(|value| Spanned { value, span })
+    });
+    let direction = fields
+        .required("direction", "direction = \"in\", \"out\" or \"both\"")
+        .and_then(|value| direction(fields.reader, value));
+    let ports = fields.port_term();
+    let peers = fields
+        .required("peers", "peers = \"any\", or \"@group\", addresses or host names")
+        .map(|value| peer::list(fields.reader, value, Place::Rule));
     let action = table.get("action").map_or(Some(Action::Allow), |value| action(reader, value));
-    let purpose =
-        table.get("purpose").and_then(|value| reader.string(value, "a text")).unwrap_or_default().to_owned();
+    let purpose = table.get("purpose").and_then(|value| reader.string(value, PURPOSE)).unwrap_or_default();
     let when = table.get("when").map(|value| when(reader, value)).unwrap_or_default();
-    let rows = table.get("rows").map(|value| reader.strings(value, "a list of row ids")).unwrap_or_default();
-    let rows = rows.into_iter().map(|row| row.value.to_owned()).collect();
+    let rows = table.get("rows").map(|value| reader.strings(value, ROWS)).unwrap_or_default();
     let enabled = table.get("enabled").and_then(|value| reader.boolean(value)).unwrap_or(true);
     Some(RuleEntry {
         name: name?,
@@ -46,94 +52,104 @@ fn rule(reader: &mut Reader, table: &Table<'_>, whole: Span) -> Option<RuleEntry
         ports: ports?,
         peers: peers?,
         action: action?,
-        purpose,
+        purpose: purpose.to_owned(),
         when,
-        rows,
+        rows: rows.into_iter().map(|row| row.value.to_owned()).collect(),
         enabled,
     })
 }
 
-fn required<'v, 't>(
-    reader: &mut Reader,
+/// The keys of one rule.
+struct Fields<'r, 'v, 't> {
+    reader: &'r mut Reader,
     table: &'v Table<'t>,
-    whole: Span,
-    key: &str,
-    example: &str,
-) -> Option<&'v Value<'t>> {
-    let value = table.get(key);
-    if value.is_none() {
-        let place = table.get("name").map_or(whole, |name| reader.of(name));
-        reader.error("PG108", place, format!("the rule has no `{key}`"), format!("add {example}"));
-    }
-    value
+    /// Stands for the rule: its name, else its header.
+    place: Span,
 }
 
-fn name(reader: &mut Reader, value: &Value<'_>) -> Option<Spanned<RuleName>> {
-    let text = reader.string(value, "a name")?;
-    let span = reader.of(value);
-    match text.parse() {
-        Ok(value) => Some(Spanned { value, span }),
-        Err(error) => {
-            let help = "write 1 to 64 lower-case letters, digits, '-', '_' or '.', as in \"smtp-in\"";
-            reader.error("PG206", span, format!("\"{text}\" cannot name a rule: {error}"), help);
-            None
+impl<'v, 't> Fields<'_, 'v, 't> {
+    fn required(&mut self, key: &str, example: &str) -> Option<&'v Value<'t>> {
+        let value = self.table.get(key);
+        if value.is_none() {
+            let message = format!("the rule has no `{key}`");
+            self.reader.error(codes::MISSING, self.place, message, format!("add {example}"));
+        }
+        value
+    }
+
+    fn port_term(&mut self) -> Option<PortTerm> {
+        const WANTED: Wanted = Wanted::new("the name of a service", "\"smtp\"");
+        match (self.table.get("service"), self.table.get("ports")) {
+            (Some(service), Some(ports)) => {
+                let both = "the rule has both `service` and `ports`";
+                let help = "keep one of them, or write two rules";
+                let (first, second) = (self.reader.of(service), self.reader.of(ports));
+                self.reader.error(codes::EXCLUSIVE, first.max(second), both, help);
+                None
+            }
+            (None, None) => {
+                let message = "the rule has neither `service` nor `ports`";
+                let help = "add service = \"smtp\", or ports = [\"tcp/25\"]";
+                self.reader.error(codes::MISSING, self.place, message, help);
+                None
+            }
+            (None, Some(value)) => Some(PortTerm::Ports(ports::list(self.reader, value))),
+            (Some(value), None) if value.get_ref().is_array() => {
+                let help = "write a rule for each service, or list their ports in `ports`";
+                let message = "a list in `service` is not built yet";
+                self.reader.error(codes::NOT_YET, self.reader.of(value), message, help);
+                None
+            }
+            (Some(value), None) => {
+                let value =
+                    Spanned { value: self.reader.string(value, WANTED)?, span: self.reader.of(value) };
+                check_name(self.reader, value.value, value.span, "a service")?;
+                Some(PortTerm::Service(Spanned { value: value.value.to_owned(), span: value.span }))
+            }
         }
     }
 }
 
 fn direction(reader: &mut Reader, value: &Value<'_>) -> Option<Spanned<RuleDirection>> {
-    let all = [RuleDirection::In, RuleDirection::Out, RuleDirection::Both];
-    let value_of = |text: &str| all.into_iter().find(|direction| direction.as_str() == text);
-    let text = reader.string(value, "\"in\", \"out\" or \"both\"")?;
+    const ALL: [RuleDirection; 3] = [RuleDirection::In, RuleDirection::Out, RuleDirection::Both];
+    const MEANING: &str =
+        "write \"in\" (a peer opens the connection), \"out\" (this machine) or \"both\" (either)";
+    let text = reader.string(value, Wanted::new("a direction", "\"in\", \"out\" or \"both\""))?;
     let span = reader.of(value);
-    let found = value_of(text);
+    let found = ALL.into_iter().find(|direction| direction.as_str() == text);
     if found.is_none() {
-        let help = "\"in\": a peer opens the connection; \"out\": this machine; \"both\": either";
-        reader.error("PG212", span, format!("\"{text}\" is no direction"), help);
+        let help = match text.to_lowercase().as_str() {
+            "input" | "incoming" | "inbound" | "ingress" => "write \"in\"".to_owned(),
+            "output" | "outgoing" | "outbound" | "egress" => "write \"out\"".into(),
+            "in/out" | "inout" | "any" | "all" => "write \"both\"".into(),
+            "fwd" | "forward" => "only traffic of this machine itself is filtered".into(),
+            _ => MEANING.into(),
+        };
+        reader.error(codes::UNKNOWN_WORD, span, format!("\"{text}\" is no direction"), help);
     }
     found.map(|value| Spanned { value, span })
 }
 
 fn action(reader: &mut Reader, value: &Value<'_>) -> Option<Action> {
-    let text = reader.string(value, "\"allow\", \"deny\" or \"reject\"")?;
+    let text = reader.string(value, Wanted::new("an action", "\"allow\", \"deny\" or \"reject\""))?;
     let found = Action::ALL.into_iter().find(|action| action.as_str() == text);
     if found.is_none() {
-        let names = Action::ALL.map(Action::as_str);
-        let help = match nearest(text, names.into_iter()) {
-            Some(close) => format!("did you mean \"{close}\"?"),
-            None => "write \"allow\", \"deny\" (drops) or \"reject\" (answers)".into(),
+        let help = match text.to_lowercase().as_str() {
+            "accept" | "permit" | "pass" => "did you mean \"allow\"?".into(),
+            "drop" | "block" | "discard" => "did you mean \"deny\"? It drops; \"reject\" answers".into(),
+            _ => match nearest(text, Action::ALL.map(Action::as_str)) {
+                Some(close) => format!("did you mean \"{close}\"?"),
+                None => "write \"allow\", \"deny\" (drops) or \"reject\" (answers)".into(),
+            },
         };
-        reader.error("PG212", reader.of(value), format!("\"{text}\" is no action"), help);
+        reader.error(codes::UNKNOWN_WORD, reader.of(value), format!("\"{text}\" is no action"), help);
     }
     found
 }
 
-fn port_term(reader: &mut Reader, table: &Table<'_>, whole: Span) -> Option<PortTerm> {
-    match (table.get("service"), table.get("ports")) {
-        (Some(service), Some(_)) => {
-            let help = "keep one of them: a rule with both is written as two rules";
-            reader.error("PG109", reader.of(service), "the rule has both `service` and `ports`", help);
-            None
-        }
-        (None, None) => {
-            required(reader, table, whole, "ports", "ports = [\"tcp/25\"], or service = \"smtp\"");
-            None
-        }
-        (None, Some(ports)) => Some(PortTerm::Ports(services::ports(reader, ports))),
-        (Some(value), None) if value.get_ref().as_array().is_some() => {
-            let help = "write a rule for each service, or list their ports in `ports`";
-            reader.error("PG103", reader.of(value), "a list in `service` is not built yet", help);
-            None
-        }
-        (Some(value), None) => {
-            let text = reader.string(value, "the name of a service")?.to_owned();
-            Some(PortTerm::Service(Spanned { value: text, span: reader.of(value) }))
-        }
-    }
-}
-
 fn when(reader: &mut Reader, value: &Value<'_>) -> Vec<(Spanned<String>, bool)> {
-    let texts = reader.string_or_list(value, "a switch, or a list of switches");
+    let wanted = Wanted::new("a switch or a list of switches", "\"pmm\" or [\"pmm\", \"!pmm-full\"]");
+    let texts = reader.string_or_list(value, wanted);
     let mut switches = Vec::new();
     for text in texts {
         let name = text.value.strip_prefix('!').unwrap_or(text.value);

@@ -1,0 +1,113 @@
+//! Entries of `ports`: a protocol with a port or a range, or `"any"`.
+
+use super::Spanned;
+use super::reader::{Reader, Value, Wanted};
+use crate::diag::{codes, nearest};
+use crate::types::{PortError, PortMatch};
+
+pub(super) fn list(reader: &mut Reader, value: &Value<'_>) -> Vec<Spanned<PortMatch>> {
+    let texts = reader.strings(value, Wanted::new("a list of ports", "[\"tcp/25\"]"));
+    if value.get_ref().as_array().is_some_and(|array| array.is_empty()) {
+        let help = "write at least one, as in [\"tcp/25\"], or [\"any\"]";
+        reader.error(codes::MISSING, reader.of(value), "the list of ports is empty", help);
+    }
+    texts.into_iter().filter_map(|text| one(reader, text)).collect()
+}
+
+pub(super) fn one(reader: &mut Reader, text: Spanned<&str>) -> Option<Spanned<PortMatch>> {
+    let error = match text.value.parse::<PortMatch>() {
+        Ok(value) => return Some(Spanned { value, span: text.span }),
+        Err(error) => error,
+    };
+    let message = match &error {
+        PortError::Inverted(_) => error.to_string(),
+        PortError::Syntax | PortError::TooLarge(_) | PortError::UnknownProtocol(_) | PortError::NotYet(_) => {
+            format!("\"{}\": {error}", text.value)
+        }
+    };
+    let (code, help) = remedy(text.value, &error);
+    reader.error(code, text.span, message, help);
+    None
+}
+
+fn remedy(text: &str, error: &PortError) -> (&'static str, String) {
+    match error {
+        PortError::Syntax => (codes::BAD_PORT, form(text)),
+        PortError::TooLarge(_) => (codes::BAD_PORT, "ports go from 0 to 65535".into()),
+        PortError::Inverted(right) => {
+            (codes::INVERTED_PORTS, format!("write the smaller port first: \"{right}\""))
+        }
+        PortError::UnknownProtocol(protocol) => (codes::BAD_PORT, unknown_protocol(text, protocol)),
+        PortError::NotYet(protocol) if protocol.starts_with("icmp") => {
+            let help = "leave it out: echo and ICMP errors pass by the baseline; \"any\" is every protocol";
+            (codes::NOT_YET, help.into())
+        }
+        PortError::NotYet(_) => {
+            (codes::NOT_YET, "this version takes tcp, udp, and \"any\" for every protocol".into())
+        }
+    }
+}
+
+/// What to write for a text whose form is wrong.
+fn form(text: &str) -> String {
+    let number = |part: &str| part.parse::<u16>().is_ok();
+    let bare = if ["tcp", "udp"].contains(&text) { (text, "") } else { ("tcp", text) };
+    let (protocol, ports) = text.split_once('/').unwrap_or(bare);
+    if ports.is_empty() {
+        return format!("write the port too: \"{protocol}/25\"");
+    }
+    if ports == "any" || ports == "*" {
+        return format!("write \"{protocol}/0-65535\" for every port");
+    }
+    if number(ports) {
+        return format!("write the protocol too: \"tcp/{ports}\", \"udp/{ports}\"");
+    }
+    let parts: Vec<&str> = ports.split(',').map(str::trim).collect();
+    if parts.len() > 1 && parts.iter().all(|part| number(part)) {
+        let entries: Vec<String> = parts.iter().map(|part| format!("\"{protocol}/{part}\"")).collect();
+        return format!("write an entry for each: {}", entries.join(", "));
+    }
+    match ports.split_once(':').or_else(|| ports.split_once("..")) {
+        Some((first, last)) if number(first) && number(last) => {
+            format!("write a range with a hyphen: \"{protocol}/{first}-{last}\"")
+        }
+        _ if ports.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-') => {
+            format!("ports are numbers; for a service by name write service = \"{ports}\"")
+        }
+        _ => "write the protocol and the port: \"tcp/25\", \"udp/5000-5100\"".into(),
+    }
+}
+
+fn unknown_protocol(text: &str, protocol: &str) -> String {
+    let known = ["tcp", "udp"];
+    match text.split_once('/') {
+        Some((port, turned)) if port.parse::<u16>().is_ok() && known.contains(&turned) => {
+            format!("write the protocol first: \"{turned}/{port}\"")
+        }
+        Some((_, port)) if nearest(protocol, known).is_some() => {
+            format!("did you mean \"{}/{port}\"?", nearest(protocol, known).unwrap_or_default())
+        }
+        _ => "write tcp or udp before the slash, or \"any\" for every protocol".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_ways_to_write_ports_are_led_to_ours() {
+        let help = |text: &str| remedy(text, &text.parse::<PortMatch>().unwrap_err()).1;
+        assert_eq!(help("25"), "write the protocol too: \"tcp/25\", \"udp/25\"");
+        assert_eq!(help("25/tcp"), "write the protocol first: \"tcp/25\"");
+        assert_eq!(help("TCP/25"), "did you mean \"tcp/25\"?");
+        assert_eq!(help("tpc/25"), "did you mean \"tcp/25\"?");
+        assert_eq!(help("tcp/80,443"), "write an entry for each: \"tcp/80\", \"tcp/443\"");
+        assert_eq!(help("tcp/80:90"), "write a range with a hyphen: \"tcp/80-90\"");
+        assert_eq!(help("tcp/smtp"), "ports are numbers; for a service by name write service = \"smtp\"");
+        assert_eq!(help("smtp"), "ports are numbers; for a service by name write service = \"smtp\"");
+        assert_eq!(help("tcp/any"), "write \"tcp/0-65535\" for every port");
+        assert_eq!(help("tcp"), "write the port too: \"tcp/25\"");
+        assert_eq!(help("tcp/90-80"), "write the smaller port first: \"tcp/80-90\"");
+    }
+}
