@@ -13,7 +13,7 @@ pub fn explain(plan: &Plan, refusals: &[Refusal], want: &Ruleset) -> Findings {
     let mut findings = Findings::default();
     for refusal in refusals.iter().take(TOLD) {
         let op = refusal.op.and_then(|index| plan.ops.get(index));
-        let what = op.map_or_else(|| "the batch".to_owned(), |op| words(op));
+        let what = op.map_or_else(|| "the batch".to_owned(), words);
         let detail = refusal.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
         let error = std::io::Error::from_raw_os_error(refusal.errno);
         let origin = op.and_then(|op| op.origin().or_else(|| origin_of_elements(op, want)));

@@ -189,9 +189,8 @@ impl Run<'_> {
         let connections: Vec<Connection> =
             open.iter().map(|(local, peer)| Connection { local: *local, peer: *peer }).collect();
         let ops = adoption(&self.context.policy, &self.context.book, want, &connections);
-        let count = |op: &crate::plan::Op| match op {
-            crate::plan::Op::AddElements { elements, .. } => elements.len(),
-            _ => 0,
+        let count = |op: &crate::plan::Op| {
+            if let crate::plan::Op::AddElements { elements, .. } = op { elements.len() } else { 0 }
         };
         self.outcome.adopted = ops.iter().map(count).sum();
         ops
@@ -238,7 +237,7 @@ impl Run<'_> {
                 let lacks = features(&mut NfTables).map(|features| self.context.compile(&features).err());
                 Failure::Findings(lacks.ok().flatten().unwrap_or_else(|| explain(&plan, &refusals, want)))
             }
-            other => Failure::Apply(other),
+            other @ (ApplyError::Mismatch { .. } | ApplyError::Kernel(_)) => Failure::Apply(other),
         }
     }
 

@@ -31,6 +31,16 @@ impl Lines {
     }
 }
 
+/// How a map is asked.
+pub(super) struct Ask<'a> {
+    pub(super) name: &'a str,
+    pub(super) key: &'a [Part],
+    pub(super) fields: &'a [Field],
+    /// What a packet must be before the map is asked.
+    pub(super) guard: &'a dyn Fn(RuleBuilder) -> RuleBuilder,
+    pub(super) consequence: &'a Verdict,
+}
+
 /// A set of addresses that names need: a quarter more than 256 addresses of each of so many entries.
 pub(super) const NAMES_TIMEOUT: Duration = Duration::from_secs(3600);
 const ADDRESSES_PER_NAME: usize = 256;
@@ -91,24 +101,16 @@ impl Build<'_> {
     }
 
     /// Makes the maps of a lookup and the rules that ask them.
-    pub(super) fn emit_maps(
-        &mut self,
-        name: &str,
-        fields: &[Field],
-        lookup: Lookup,
-        line: &dyn Fn(RuleBuilder) -> RuleBuilder,
-        key: &[Part],
-        consequence: &Verdict,
-        lines: &mut Lines,
-    ) {
+    pub(super) fn emit_maps(&mut self, ask: &Ask<'_>, lookup: Lookup, lines: &mut Lines) {
+        let Ask { name, key, fields, guard, consequence } = *ask;
         if !lookup.chains.is_empty() {
             let map = format!("{name}.chains");
             self.add_set(&map, static_map(fields, SetData::Verdict, lookup.chains));
-            lines.special.push(line(RuleBuilder::new()).verdict_map(key, &map).rule());
+            lines.special.push(guard(RuleBuilder::new()).verdict_map(key, &map).rule());
         }
         if !lookup.counters.is_empty() {
             self.add_set(name, static_map(fields, COUNTERS, lookup.counters));
-            lines.both(line(RuleBuilder::new()).counter_map(key, name).verdict(consequence.clone()));
+            lines.both(guard(RuleBuilder::new()).counter_map(key, name).verdict(consequence.clone()));
         }
     }
 

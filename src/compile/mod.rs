@@ -22,7 +22,7 @@ use crate::types::{Direction, Family};
 /// What the running kernel can do, as far as the shape depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Features {
-    /// Concatenations with intervals (`nft_set_pipapo`): Linux 5.6 and later, RHEL 8.3 and later.
+    /// Concatenations with intervals (`nft_set_pipapo`): Linux 5.6 and later, and older kernels with a backport.
     pub interval_concatenations: bool,
 }
 
@@ -37,7 +37,9 @@ const MAX_CELLS: usize = 1_000_000;
 pub fn compile(policy: &Policy, book: &AddressBook, features: &Features) -> Result<Ruleset, Findings> {
     if !features.interval_concatenations {
         let finding = Finding::error("PG501", "this kernel has no concatenations with intervals in sets")
-            .help("run Linux 5.6 or later, or RHEL 8.3 or later");
+            .help(
+                "run a kernel with nft_set_pipapo: Linux 5.6 or later, or an older one with a backport of it",
+            );
         return Err(finding.into());
     }
     let mut build =

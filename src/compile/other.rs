@@ -2,7 +2,7 @@
 
 use super::cells::Area;
 use super::collect::{Linear, Stages};
-use super::emit::{Lines, Lookup};
+use super::emit::{Ask, Lines, Lookup};
 use super::key::{self, KeyBytes};
 use super::ports::{guard_loopback, never_set};
 use super::{Build, Side};
@@ -31,15 +31,14 @@ impl Build<'_> {
         let consequence = Self::consequence(side.direction, action);
         let written = self.any_port_areas(side, action);
         let fields = [key::address_field(side.family)];
-        self.emit_maps(
-            &format!("{name}.written"),
-            &fields,
-            written,
-            &|rule| rule,
-            &peer,
-            &consequence,
-            lines,
-        );
+        let ask = Ask {
+            name: &format!("{name}.written"),
+            key: &peer,
+            fields: &fields,
+            guard: &|rule| rule,
+            consequence: &consequence,
+        };
+        self.emit_maps(&ask, written, lines);
         for line in stages.wide_names.iter().filter(|line| line.ports == [PortMatch::Any]) {
             let set = self.names_set(side, line);
             let before =

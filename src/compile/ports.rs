@@ -1,7 +1,7 @@
 //! The chains that judge new TCP and UDP packets: one lookup a stage, in the order in which rules are named.
 
 use super::collect::{Linear, Stages};
-use super::emit::{Lines, Lookup, NAMES_TIMEOUT};
+use super::emit::{Ask, Lines, Lookup, NAMES_TIMEOUT};
 use super::key::{self, COUNTERS, KeyBytes};
 use super::{Build, Side, denied_chain};
 use crate::model::Action;
@@ -34,9 +34,12 @@ impl Build<'_> {
             let key = KeyBytes::default().address(side.family, *address).octet(*protocol).port(*port).key();
             self.lead(side, &mut exact, key, *rule, None);
         }
-        self.emit_maps(&format!("{name}.exact"), &fields, exact, &|rule| rule, &key, &consequence, lines);
+        let names = [format!("{name}.exact"), format!("{name}.areas")];
+        let ask =
+            |name| Ask { name, key: &key, fields: &fields, guard: &|rule| rule, consequence: &consequence };
+        self.emit_maps(&ask(&names[0]), exact, lines);
         let areas = self.area_lookup(side, &stages.areas, true);
-        self.emit_maps(&format!("{name}.areas"), &fields, areas, &|rule| rule, &key, &consequence, lines);
+        self.emit_maps(&ask(&names[1]), areas, lines);
     }
 
     fn name_lines(&mut self, side: Side, action: Action, name: &str, stages: &Stages, lines: &mut Lines) {
@@ -119,7 +122,15 @@ impl Build<'_> {
         let lookup = self.area_lookup(side, &stages.any, false);
         let consequence = Self::consequence(side.direction, action);
         let guard = |rule| guard_loopback(side, action, rule);
-        self.emit_maps(&format!("{name}.any"), &PORT_FIELDS, lookup, &guard, &PORT_KEY, &consequence, lines);
+        let name = format!("{name}.any");
+        let ask = Ask {
+            name: &name,
+            key: &PORT_KEY,
+            fields: &PORT_FIELDS,
+            guard: &guard,
+            consequence: &consequence,
+        };
+        self.emit_maps(&ask, lookup, lines);
     }
 
     /// The chains of TCP and UDP of one side: `in4.tcp`, and for special ports `in4.tcp.special`.

@@ -172,7 +172,7 @@ impl<'a> Shape<'a> {
         }
         match head.key.as_slice() {
             [] => Err("a set without a key"),
-            [field] => Ok(Self { first: &first[..field.len()], last: &last[..field.len()], kind }),
+            [field] => Ok(Self { first: &first[..field.octets()], last: &last[..field.octets()], kind }),
             _ => Ok(Self { first, last, kind }),
         }
     }

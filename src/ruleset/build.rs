@@ -322,7 +322,15 @@ impl Part {
     fn registers(self) -> u8 {
         match self {
             Self::Peer(_, Family::V6) | Self::Local(_, Family::V6) => 4,
-            _ => 1,
+            Self::Peer(_, Family::V4)
+            | Self::Local(_, Family::V4)
+            | Self::L4Proto
+            | Self::NfProto
+            | Self::CtState
+            | Self::DestinationPort
+            | Self::PeerTcpPort(_)
+            | Self::LocalTcpPort(_)
+            | Self::IcmpType(_) => 1,
         }
     }
 }

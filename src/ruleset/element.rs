@@ -19,7 +19,7 @@ pub enum Field {
 
 impl Field {
     /// Length of a value in octets.
-    pub fn len(self) -> usize {
+    pub fn octets(self) -> usize {
         match self {
             Self::Ipv4Addr | Self::CtState => 4,
             Self::Ipv6Addr => 16,
@@ -30,7 +30,7 @@ impl Field {
 
     /// Length in registers of 32 bits, in octets: what a field takes in a concatenation.
     pub fn padded_len(self) -> usize {
-        self.len().next_multiple_of(4)
+        self.octets().next_multiple_of(4)
     }
 
     /// nft's name of the type.

@@ -108,7 +108,7 @@ pub fn key_words(fields: &[Field], key: &ElementKey) -> String {
     let mut offset = 0;
     let mut words = Vec::new();
     for field in fields {
-        let range = offset..offset + field.len();
+        let range = offset..offset + field.octets();
         let first = &key.first[range.clone()];
         let last = key.last.as_ref().map(|last| &last[range]);
         words.push(match last {

@@ -89,7 +89,7 @@ pub fn merge_elements(
 
 fn padded(fields: &[Field], key: &[u8]) -> Result<Box<[u8]>, Malformed> {
     let wire_len = match fields {
-        [field] => field.len(),
+        [field] => field.octets(),
         many => many.iter().map(|field| field.padded_len()).sum(),
     };
     if key.len() != wire_len {
@@ -127,7 +127,7 @@ fn merge_intervals(
         }
         open = (!element.end).then_some((element.first, element.value));
     }
-    close(open, vec![0xff; field.len()])?;
+    close(open, vec![0xff; field.octets()])?;
     if let Some(value) = catchall {
         merged.insert(ElementKey { first: Box::new([]), last: None }, value);
     }

@@ -50,7 +50,7 @@ fn key_fields(attrs: &Nest<'_>, flags: u32) -> Result<Option<Vec<Field>>, Malfor
     }
     let Some(fields) = fields_of_type(attrs.be32(nfta::KEY_TYPE)?.unwrap_or(0)) else { return Ok(None) };
     let len = match fields.as_slice() {
-        [field] => field.len(),
+        [field] => field.octets(),
         many => many.iter().map(|field| field.padded_len()).sum(),
     };
     let same = attrs.be32(nfta::KEY_LEN)? == u32::try_from(len).ok();

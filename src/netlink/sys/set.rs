@@ -41,7 +41,7 @@ impl NamedSet {
         let this = Self::named(set_name)?;
         let len: usize = match head.key.as_slice() {
             [] => return Err("a set without a key"),
-            [field] => field.len(),
+            [field] => field.octets(),
             fields if fields.len() > FIELDS_MAX => return Err("a key of more than 16 fields"),
             fields => fields.iter().map(|field| field.padded_len()).sum(),
         };
@@ -102,7 +102,7 @@ fn is_interval_concatenation(head: &Set) -> bool {
 }
 
 fn field_lengths(head: &Set) -> Vec<u8> {
-    head.key.iter().map(|field| u8::try_from(field.len()).expect("an address has 16 octets")).collect()
+    head.key.iter().map(|field| u8::try_from(field.octets()).expect("an address has 16 octets")).collect()
 }
 
 fn flags(head: &Set) -> u32 {

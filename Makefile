@@ -1,0 +1,62 @@
+# The two commands of the README are `make demo` and `make test`; both install what is missing.
+
+CARGO ?= cargo
+PREFIX ?= /usr
+DESTDIR ?=
+
+.PHONY: help setup build demo test lint fmt bench soak install clean
+
+help:
+	@echo 'make demo     the main job in throwaway network namespaces (ROWS=1: with the table of rows)'
+	@echo 'make test     all tests; installs what they need'
+	@echo 'make build    target/release/portgrave'
+	@echo 'make lint     formatting and clippy, warnings denied'
+	@echo 'make bench    times, each as a ratio in one run'
+	@echo 'make soak     the random proofs at length'
+	@echo 'make install  into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)'
+	@echo 'make clean    removes target/'
+
+setup:
+	@scripts/setup build
+
+build: setup
+	$(CARGO) build --locked --release
+
+demo:
+	@scripts/setup demo
+	@$(CARGO) build --locked --release
+	@$(CARGO) build --locked --tests
+	@scripts/demo
+
+test:
+	@scripts/setup test
+	$(CARGO) test --locked --no-default-features --lib
+	$(CARGO) test --locked
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
+
+fmt:
+	$(CARGO) fmt
+
+bench:
+	@scripts/setup test
+	$(CARGO) bench --locked --bench apply
+
+# The same tests as in `make test`, with larger counts.
+soak:
+	@scripts/setup test
+	PORTGRAVE_TEST_POLICIES=20000 PORTGRAVE_TEST_BATCHES=20000 PORTGRAVE_TEST_KILLS=500 $(CARGO) test --locked --release \
+		--test meaning --test kernel_fake --test cli
+
+install: build
+	install -D -m 0755 target/release/portgrave $(DESTDIR)$(PREFIX)/sbin/portgrave
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/portgrave/policy policy/*.toml
+	install -d -m 0750 $(DESTDIR)/etc/portgrave/policy.d
+	test -e $(DESTDIR)/etc/portgrave/portgrave.toml || \
+		install -D -m 0640 packaging/portgrave.toml $(DESTDIR)/etc/portgrave/portgrave.toml
+
+clean:
+	$(CARGO) clean
