@@ -1,8 +1,14 @@
 //! One directory a case: `policy.toml` and, where it matters, `addresses.toml` give `resolved.txt`, `ruleset.nft` and
-//! `plan.txt`. `PORTGRAVE_BLESS=1` writes them anew. `tests/oracle.rs` shows the kernel the same rulesets.
+//! `plan.txt`. `PORTGRAVE_BLESS=1` writes them anew. The module `oracle` shows nft and the kernel the same rulesets.
 
 #[path = "common/golden.rs"]
 mod cases;
+#[cfg(feature = "kernel")]
+#[path = "common/ns.rs"]
+mod ns;
+#[cfg(feature = "kernel")]
+#[path = "common/oracle.rs"]
+mod oracle;
 
 use cases::{Case, cases};
 

@@ -10,9 +10,9 @@ pub use gate::Gate;
 pub use probe::features;
 pub use refusal::explain;
 
-use crate::netlink::{GenId, Kernel, KernelError, Refusal};
+use crate::netlink::{GenId, Kernel, KernelError, Refusal, kernel_count};
 use crate::plan::{Op, Plan, Summary, diff};
-use crate::ruleset::{Elements, Ruleset, Set};
+use crate::ruleset::{Elements, Ruleset};
 use std::time::Duration;
 
 /// Sets with more elements are not dumped (a dump is quadratic): what was committed last is known.
@@ -106,14 +106,6 @@ fn fill_unread(held: &mut Ruleset, known: &Ruleset) {
             set.elements = known.elements.clone();
         }
     }
-}
-
-/// How many elements the kernel counts in a set: a single-field interval set holds both ends of each range, and an end
-/// that is the next range's start only once.
-fn kernel_count(set: &Set) -> u32 {
-    let Elements::Known(elements) = &set.elements else { return 0 };
-    let count = elements.len();
-    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn commit(kernel: &mut dyn Kernel, plan: &Plan, generation: Option<GenId>) -> Result<(), ApplyError> {

@@ -97,26 +97,17 @@ impl Run<'_> {
     fn change(&mut self) -> Result<(), Failure> {
         let store = Store::open(&self.context.settings.state_dir)?;
         let known = self.known_names(&store)?;
-        let mut kernel = NfTables;
-        let want = self.compiled()?;
         let before = store.in_force()?;
         let number = before.as_ref().map_or(1, |before| before.number + 1);
-        let generation = self.generation(number, &want);
+        let generation = self.generation(number);
         let fresh = before.as_ref().is_none_or(|before| !before.same_content(&generation));
-        let prepare = || if fresh { store.prepare(&generation) } else { Ok(()) };
-        let settled = std::thread::scope(|scope| {
-            let writing = scope.spawn(prepare);
-            let mut gate = Gate::new(&mut kernel, || writing.join().expect("writing a file does not panic"));
-            let settled = self.settle(&mut gate, &want, before.as_ref());
-            gate.pass().map(|()| settled)
-        });
-        let settled = match settled? {
+        let settled = match self.commit(&store, fresh.then_some(&generation), before.as_ref()) {
             Ok(settled) => settled,
-            Err(error) => {
+            Err(failure) => {
                 if fresh {
                     store.discard()?;
                 }
-                return Err(self.explained(error, &want));
+                return Err(failure);
             }
         };
         if fresh {
@@ -129,7 +120,7 @@ impl Run<'_> {
         } else {
             before.map_or(generation.number, |before| before.number)
         });
-        self.look_up(&store, &mut kernel, &known)
+        self.look_up(&store, &known)
     }
 
     /// The last known addresses, in force from the first moment.
@@ -140,13 +131,31 @@ impl Run<'_> {
         Ok(lookups::recall(&mut self.context, store))
     }
 
+    /// Commits what the policy comes to. A new generation is written meanwhile, and nothing is committed before it stands on
+    /// the disk.
+    fn commit(
+        &mut self,
+        store: &Store,
+        generation: Option<&Generation>,
+        before: Option<&Generation>,
+    ) -> Result<Settled, Failure> {
+        std::thread::scope(|scope| {
+            let writing = scope.spawn(|| generation.map_or(Ok(()), |generation| store.prepare(generation)));
+            let want = self.compiled()?;
+            let mut kernel = NfTables;
+            let mut gate = Gate::new(&mut kernel, || writing.join().expect("writing a file does not panic"));
+            let settled = self.settle(&mut gate, &want, before);
+            gate.pass()?;
+            settled.map_err(|error| self.explained(error, &want))
+        })
+    }
+
     fn compiled(&self) -> Result<Ruleset, Failure> {
         self.context.compile(&Features::ALL).map_err(Failure::Findings)
     }
 
-    fn generation(&self, number: u64, want: &Ruleset) -> Generation {
+    fn generation(&self, number: u64) -> Generation {
         let context = &self.context;
-        let text = want.lasting().to_string();
         let input = |(file, layer): &(crate::diag::FileId, crate::policy::Layer)| Input {
             name: context.sources.name(*file).to_owned(),
             layer: layer.0,
@@ -154,7 +163,7 @@ impl Run<'_> {
         };
         let inputs = context.files.iter().map(input).collect();
         let now = clock::wall().as_secs();
-        Generation::new(number, now, &text, inputs, context.lists.clone(), facts::stored(&context.book))
+        Generation::new(number, now, inputs, context.lists.clone(), facts::stored(&context.book))
     }
 
     fn settle(
@@ -188,7 +197,7 @@ impl Run<'_> {
         ops
     }
 
-    fn look_up(&mut self, store: &Store, kernel: &mut NfTables, known: &Book) -> Result<(), Failure> {
+    fn look_up(&mut self, store: &Store, known: &Book) -> Result<(), Failure> {
         let asks = self.args.inputs.names.is_none() && !self.args.names_wait.is_zero();
         if !asks || self.context.policy.names.is_empty() {
             return Ok(());
@@ -204,7 +213,7 @@ impl Run<'_> {
         let want = self.compiled()?;
         let mut committed =
             || store.in_force().ok().flatten().and_then(|generation| committed::of(&generation));
-        let settled = settle(kernel, &want, &mut committed, &mut Vec::new)
+        let settled = settle(&mut NfTables, &want, &mut committed, &mut Vec::new)
             .map_err(|error| self.explained(error, &want))?;
         self.outcome.changed |= settled.summary.changes();
         self.outcome.renewed = settled.summary.lifetimes_renewed;

@@ -33,13 +33,6 @@ pub struct Ruleset {
 }
 
 impl Ruleset {
-    /// Without the elements that expire: what the policy alone decides.
-    #[must_use]
-    pub fn lasting(&self) -> Self {
-        let set = |set: &Set| if set.timeout.is_some() { set.head() } else { set.clone() };
-        Self { sets: self.sets.iter().map(|(name, of)| (name.clone(), set(of))).collect(), ..self.clone() }
-    }
-
     /// Gives rules that were read the texts of equal rules of the same chain.
     pub fn take_texts(&mut self, known: &Self) {
         for (name, chain) in &mut self.chains {

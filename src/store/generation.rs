@@ -16,7 +16,7 @@ pub struct Generation {
     pub number: u64,
     /// When it was applied, in seconds since 1970 (UTC).
     pub applied: u64,
-    /// SHA-256 of the printed ruleset less what is looked up, in hexadecimal.
+    /// SHA-256 of all inputs, in hexadecimal: policy files, contents of list files, and facts of the machine.
     pub fingerprint: String,
     /// The policy files as they were read, lowest layer first.
     pub inputs: Vec<Input>,
@@ -61,34 +61,18 @@ pub struct Facts {
 }
 
 impl Generation {
-    /// `ruleset` is the printed text that is in force without what is looked up.
-    pub fn new(
-        number: u64,
-        applied: u64,
-        ruleset: &str,
-        inputs: Vec<Input>,
-        lists: Vec<ListText>,
-        facts: Facts,
-    ) -> Self {
-        let list_files =
-            lists.iter().map(|list| ListFile { path: list.path.clone(), sha256: sha256(&list.text) });
-        let list_files = list_files.collect();
-        Self {
-            format: FORMAT,
-            number,
-            applied,
-            fingerprint: sha256(ruleset),
-            inputs,
-            lists,
-            list_files,
-            facts,
-        }
+    pub fn new(number: u64, applied: u64, inputs: Vec<Input>, lists: Vec<ListText>, facts: Facts) -> Self {
+        let list_files: Vec<ListFile> = lists
+            .iter()
+            .map(|list| ListFile { path: list.path.clone(), sha256: sha256(&list.text) })
+            .collect();
+        let fingerprint = fingerprint(&inputs, &list_files, &facts);
+        Self { format: FORMAT, number, applied, fingerprint, inputs, lists, list_files, facts }
     }
 
-    /// Whether another has the same inputs and comes to the same ruleset.
+    /// Whether another has the same inputs: the same program makes the same ruleset of it.
     pub fn same_content(&self, other: &Self) -> bool {
-        (&self.fingerprint, &self.inputs, &self.list_files, &self.facts)
-            == (&other.fingerprint, &other.inputs, &other.list_files, &other.facts)
+        self.fingerprint == other.fingerprint
     }
 }
 
@@ -160,6 +144,10 @@ fn remove_unused_lists(dir: &Dir) -> Result<(), StoreError> {
         dir.remove(&format!("lists/{name}"))?;
     }
     Ok(())
+}
+
+fn fingerprint(inputs: &[Input], lists: &[ListFile], facts: &Facts) -> String {
+    sha256(&serde_json::json!([inputs, lists, facts]).to_string())
 }
 
 fn sha256(text: &str) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 fn generation(number: u64, text: &str) -> Generation {
     let input = Input { name: "50-site.toml".into(), layer: 1, text: text.into() };
     let list = ListText { path: "/lists/a.txt".into(), text: format!("192.0.2.{number}\n") };
-    Generation::new(number, 1_800_000_000, "table", vec![input], vec![list], Facts::default())
+    Generation::new(number, 1_800_000_000, vec![input], vec![list], Facts::default())
 }
 
 fn moment(boot: &str, since_boot: u64, wall: u64) -> Moment {

@@ -1,22 +1,15 @@
-//! An independent judge of what we send: in fresh network namespaces, `nft -f` of the printed text and our own batch must be
+//! An independent judge of what we send: in a fresh network namespace, `nft -f` of the printed text and our own batch must be
 //! listed identically by nft, and what is read back must be what was wanted.
 
-#![cfg(feature = "kernel")]
-
-#[path = "common/golden.rs"]
-mod cases;
-#[path = "common/ns.rs"]
-mod ns;
-
-use cases::{Case, cases};
-use ns::{Namespace, ran_inside};
+use super::cases::{Case, cases};
+use super::ns::{Namespace, ran_inside};
 use portgrave::netlink::{Kernel, NfTables};
 use portgrave::plan::diff;
 use std::process::{Command, Stdio};
 
 #[test]
 fn nft_lists_the_printed_text_and_our_batch_identically() {
-    if ran_inside(Namespace::Network, "nft_lists_the_printed_text_and_our_batch_identically") {
+    if ran_inside(Namespace::Network, "oracle::nft_lists_the_printed_text_and_our_batch_identically") {
         return;
     }
     let mut wrong = Vec::new();
