@@ -44,7 +44,9 @@ impl Context {
         let (sources, settings, files, mut findings) =
             (loaded.sources, loaded.settings, loaded.files, loaded.findings);
         let parsed = match parse(&sources, &files) {
-            Ok(parsed) => parsed,
+            Ok(parsed) if !findings.has_errors() => parsed,
+            // What a file says that was not read would be missing in what is resolved.
+            Ok(_) => return Err(Unsound { sources, findings }),
             Err(more) => {
                 findings.extend(more);
                 return Err(Unsound { sources, findings });

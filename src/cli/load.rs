@@ -1,10 +1,11 @@
 //! The settings, then the policy files of all layers.
 
 use super::Inputs;
-use crate::diag::{FileId, Finding, Findings, SourceMap};
-use crate::host::files::{self, FileError, Owner};
-use crate::policy::{Layer, Settings, parse_settings};
-use std::path::{Path, PathBuf};
+use crate::diag::{FileId, Finding, Findings, SourceMap, codes, did_you_mean};
+use crate::host::files::{self, Directory, FileError, Owner};
+use crate::policy::{Layer, Settings, Spanned, parse_settings};
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 /// Where the settings are when nothing else is said.
 const DEFAULT_CONFIG: &str = "/etc/portgrave/portgrave.toml";
@@ -18,20 +19,22 @@ pub(super) struct Loaded {
 }
 
 pub(super) fn load(inputs: &Inputs) -> Loaded {
+    let named = inputs.config.is_some() || !inputs.policy.is_empty();
     let mut loader = Loader {
         sources: SourceMap::default(),
         files: Vec::new(),
         findings: Findings::default(),
-        owner: if inputs.policy.is_empty() { Owner::Root } else { Owner::Caller },
+        owner: if named { Owner::Caller } else { Owner::Root },
     };
-    let settings = loader.settings(inputs);
-    if inputs.policy.is_empty() {
-        loader.layers(&settings);
-    } else {
+    let settings = loader.settings(inputs.config.as_deref());
+    if !inputs.policy.is_empty() {
         for (layer, path) in (0..).zip(&inputs.policy) {
             loader.argument(path, Layer(layer));
         }
+    } else if let Some(settings) = &settings {
+        loader.layers(settings);
     }
+    let settings = settings.unwrap_or_default();
     Loaded { sources: loader.sources, settings, files: loader.files, findings: loader.findings }
 }
 
@@ -43,62 +46,107 @@ struct Loader {
 }
 
 impl Loader {
-    fn settings(&mut self, inputs: &Inputs) -> Settings {
-        let path = inputs.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into());
-        let owner = if inputs.config.is_some() { Owner::Caller } else { Owner::Root };
-        let file = match files::read(&path, owner) {
+    /// `None`, with findings, if they are wrong: which files are the policy is not known then.
+    fn settings(&mut self, named: Option<&Path>) -> Option<Settings> {
+        let path = named.unwrap_or(Path::new(DEFAULT_CONFIG));
+        let owner = if named.is_some() { Owner::Caller } else { Owner::Root };
+        let file = match files::read(path, owner) {
             Ok(text) => Some(self.sources.add(path.display().to_string(), text)),
-            Err(FileError::Missing) if inputs.config.is_none() => None,
+            Err(FileError::Missing) if named.is_none() => None,
             Err(error) => {
-                self.unreadable(&path, &error);
-                None
+                self.unreadable(path, &error);
+                return None;
             }
         };
-        parse_settings(&self.sources, file).unwrap_or_else(|findings| {
-            self.findings.extend(findings);
-            Settings::default()
-        })
+        self.no_drop_ins(&path.with_extension("d"));
+        match parse_settings(&self.sources, file) {
+            Ok(settings) => Some(settings),
+            Err(findings) => {
+                self.findings.extend(findings);
+                None
+            }
+        }
+    }
+
+    fn no_drop_ins(&mut self, directory: &Path) {
+        for name in files::toml_names(directory).unwrap_or_default() {
+            let path = directory.join(name);
+            let message = format!("{}: drop-ins of portgrave.toml are not built yet", path.display());
+            let help = "move what it says into portgrave.toml";
+            self.findings.push(Finding::error(codes::NOT_YET, message).help(help));
+        }
     }
 
     /// The vendor's policies that the settings name, the site's directory, the runtime directory.
     fn layers(&mut self, settings: &Settings) {
-        for name in &settings.policy {
-            let path = settings.vendor_dir.join(format!("{}.toml", name.value));
-            match files::read(&path, self.owner) {
-                Ok(text) => self.add(&path, text, Layer(0)),
-                Err(FileError::Missing) => {
-                    let message = format!("there is no vendor policy \"{}\"", name.value);
-                    let finding = Finding::error("PG401", message).at(name.span);
-                    self.findings.push(finding.help(vendor_policies(&settings.vendor_dir)));
-                }
-                Err(error) => self.unreadable(&path, &error),
-            }
+        self.vendor(settings);
+        let site = &settings.policy_dir;
+        self.directory(site, Layer(1), *site == Settings::default().policy_dir);
+        self.directory(&settings.runtime_dir.join("policy.d"), Layer(2), true);
+    }
+
+    fn vendor(&mut self, settings: &Settings) {
+        if settings.policy.is_empty() {
+            return;
         }
-        self.directory(&settings.policy_dir, Layer(1));
-        self.directory(&settings.runtime_dir.join("policy.d"), Layer(2));
+        let path = &settings.vendor_dir;
+        match Directory::open(path, self.owner) {
+            Ok(directory) => {
+                settings.policy.iter().for_each(|name| self.vendor_policy(&directory, path, name))
+            }
+            Err(error) => self.unreadable(path, &error),
+        }
+    }
+
+    fn vendor_policy(&mut self, directory: &Directory, path: &Path, name: &Spanned<String>) {
+        let file = OsString::from(format!("{}.toml", name.value));
+        match directory.read(&file) {
+            Err(FileError::Missing) => {
+                let message = format!("there is no vendor policy \"{}\" in {}", name.value, path.display());
+                let there = directory.policies().unwrap_or_default();
+                let names: Vec<&str> =
+                    there.iter().filter_map(|file| file.to_str()?.strip_suffix(".toml")).collect();
+                let help = did_you_mean("policy in that directory", &name.value, names);
+                self.findings.push(Finding::error(codes::NO_VENDOR_POLICY, message).at(name.span).help(help));
+            }
+            read => self.take(&path.join(file), read, Layer(0)),
+        }
     }
 
     fn argument(&mut self, path: &Path, layer: Layer) {
-        if path.is_dir() { self.directory(path, layer) } else { self.file(path, layer) }
+        if path.is_dir() {
+            self.directory(path, layer, false);
+        } else {
+            let read = files::read(path, self.owner);
+            self.take(path, read, layer);
+        }
     }
 
-    fn directory(&mut self, path: &Path, layer: Layer) {
-        match files::policy_files(path) {
-            Ok(files) => files.iter().for_each(|file| self.file(file, layer)),
+    /// The files of a directory; some may be away.
+    fn directory(&mut self, path: &Path, layer: Layer, may_be_away: bool) {
+        let directory = match Directory::open(path, self.owner) {
+            Err(FileError::Missing) if may_be_away => return,
+            Err(error) => return self.unreadable(path, &error),
+            Ok(directory) => directory,
+        };
+        match directory.policies() {
+            Ok(names) => names.iter().for_each(|name: &OsString| self.member(&directory, path, name, layer)),
             Err(error) => self.unreadable(path, &error),
         }
     }
 
-    fn file(&mut self, path: &Path, layer: Layer) {
-        match files::read(path, self.owner) {
-            Ok(text) => self.add(path, text, layer),
-            Err(error) => self.unreadable(path, &error),
-        }
+    fn member(&mut self, directory: &Directory, path: &Path, name: &OsStr, layer: Layer) {
+        self.take(&path.join(name), directory.read(name), layer);
     }
 
-    fn add(&mut self, path: &Path, text: String, layer: Layer) {
-        let file = self.sources.add(path.display().to_string(), text);
-        self.files.push((file, layer));
+    fn take(&mut self, path: &Path, read: Result<String, FileError>, layer: Layer) {
+        match read {
+            Ok(text) => {
+                let file = self.sources.add(path.display().to_string(), text);
+                self.files.push((file, layer));
+            }
+            Err(error) => self.unreadable(path, &error),
+        }
     }
 
     fn unreadable(&mut self, path: &Path, error: &FileError) {
@@ -108,16 +156,122 @@ impl Loader {
 
 /// The finding that a file is not read.
 pub(super) fn unreadable(path: &Path, error: &FileError) -> Finding {
-    Finding::error("PG402", format!("{}: {error}", path.display())).help(error.remedy(path))
+    let code = match error {
+        FileError::Missing | FileError::Io(_) => codes::UNREADABLE,
+        FileError::NotRegular | FileError::Link => codes::NOT_A_FILE,
+        FileError::Owner(_) => codes::FOREIGN_OWNER,
+        FileError::Writable(_) | FileError::DirectoryWritable(_) => codes::WRITABLE,
+        FileError::TooLarge(_) => codes::TOO_LARGE,
+        FileError::NotText { .. } => codes::NOT_UTF8,
+    };
+    Finding::error(code, format!("{}: {error}", path.display())).help(error.remedy(path))
 }
 
-fn vendor_policies(directory: &Path) -> String {
-    let stem = |path: &PathBuf| Some(path.file_stem()?.to_string_lossy().into_owned());
-    let names: Vec<String> =
-        files::policy_files(directory).unwrap_or_default().iter().filter_map(stem).collect();
-    if names.is_empty() {
-        format!("{} has no policies", directory.display())
-    } else {
-        format!("{} has: {}", directory.display(), names.join(", "))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    /// Settings in a directory of their own, with a file in each layer.
+    fn site(more: &str) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for (name, file) in [
+            ("vendor", "base.toml"),
+            ("site", "10-b.toml"),
+            ("site", "10-a.toml"),
+            ("run/policy.d", "x.toml"),
+        ] {
+            std::fs::create_dir_all(at(name)).unwrap();
+            std::fs::write(at(name).join(file), format!("language = 1 # {file}\n")).unwrap();
+        }
+        let root = dir.path().display();
+        let text = format!(
+            "{more}\n[paths]\nvendor-dir = \"{root}/vendor\"\npolicy-dir = \"{root}/site\"\nruntime-dir = \"{root}/run\"\n"
+        );
+        std::fs::write(at("portgrave.toml"), text).unwrap();
+        let config = at("portgrave.toml");
+        (dir, config)
+    }
+
+    fn inputs(config: &Path, policy: &[&Path]) -> Inputs {
+        let policy = policy.iter().map(|path| path.to_path_buf()).collect();
+        Inputs { config: Some(config.to_owned()), policy, names: None, json: false }
+    }
+
+    /// The last part of each file's name, with its layer.
+    fn files(loaded: &Loaded) -> Vec<(String, u32)> {
+        let name = |file: FileId| loaded.sources.name(file).rsplit('/').next().unwrap_or_default().to_owned();
+        loaded.files.iter().map(|(file, layer)| (name(*file), layer.0)).collect()
+    }
+
+    fn codes_of(loaded: &Loaded) -> Vec<&'static str> {
+        loaded.findings.iter().map(|finding| finding.code).collect()
+    }
+
+    #[test]
+    fn the_layers_are_read_in_their_order() {
+        let (_dir, config) = site("policy = [\"base\"]");
+        let loaded = load(&inputs(&config, &[]));
+        let wanted = [("base.toml", 0), ("10-a.toml", 1), ("10-b.toml", 1), ("x.toml", 2)];
+        assert_eq!(files(&loaded), wanted.map(|(name, layer)| (name.to_owned(), layer)));
+        assert!(loaded.findings.is_empty());
+    }
+
+    #[test]
+    fn named_policies_take_the_place_of_all_layers() {
+        let (dir, config) = site("policy = [\"none\"]");
+        let loaded =
+            load(&inputs(&config, &[&dir.path().join("site"), &dir.path().join("vendor/base.toml")]));
+        let wanted = [("10-a.toml", 0), ("10-b.toml", 0), ("base.toml", 1)];
+        assert_eq!(files(&loaded), wanted.map(|(name, layer)| (name.to_owned(), layer)));
+        assert!(loaded.findings.is_empty());
+    }
+
+    #[test]
+    fn a_vendor_policy_that_is_not_there_is_an_error_with_the_nearest_name() {
+        let (_dir, config) = site("policy = [\"basis\", \"base\"]");
+        let loaded = load(&inputs(&config, &[]));
+        let finding = loaded.findings.iter().next().unwrap();
+        assert_eq!((finding.code, finding.help.as_deref()), ("PG401", Some("did you mean \"base\"?")));
+        assert_eq!(loaded.files.len(), 4);
+    }
+
+    #[test]
+    fn a_site_directory_that_is_named_must_be_there_and_a_runtime_directory_need_not() {
+        let (dir, config) = site("");
+        std::fs::remove_dir_all(dir.path().join("run")).unwrap();
+        assert!(load(&inputs(&config, &[])).findings.is_empty());
+        std::fs::remove_dir_all(dir.path().join("site")).unwrap();
+        assert_eq!(codes_of(&load(&inputs(&config, &[]))), ["PG402"]);
+    }
+
+    #[test]
+    fn with_wrong_settings_no_layer_is_read_because_it_may_be_another() {
+        let (dir, config) = site("polizy = []");
+        let loaded = load(&inputs(&config, &[]));
+        assert_eq!((codes_of(&loaded), loaded.files.len()), (vec!["PG102"], 0));
+        assert_eq!(codes_of(&load(&inputs(&dir.path().join("none.toml"), &[]))), ["PG402"]);
+    }
+
+    #[test]
+    fn drop_ins_of_the_settings_are_never_passed_over_in_silence() {
+        let (dir, config) = site("");
+        std::fs::create_dir(dir.path().join("portgrave.d")).unwrap();
+        assert!(load(&inputs(&config, &[])).findings.is_empty());
+        std::fs::write(dir.path().join("portgrave.d/10.toml"), "").unwrap();
+        assert_eq!(codes_of(&load(&inputs(&config, &[]))), ["PG103"]);
+    }
+
+    #[test]
+    fn every_file_that_cannot_be_read_is_said() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let (dir, config) = site("");
+        let site = dir.path().join("site");
+        std::fs::set_permissions(site.join("10-a.toml"), std::fs::Permissions::from_mode(0o666)).unwrap();
+        symlink("10-b.toml", site.join("20.toml")).unwrap();
+        std::fs::write(site.join("30.toml"), b"\xff").unwrap();
+        let loaded = load(&inputs(&config, &[]));
+        assert_eq!((codes_of(&loaded), files(&loaded).len()), (vec!["PG409", "PG407", "PG411"], 2));
     }
 }
