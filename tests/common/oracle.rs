@@ -74,3 +74,20 @@ fn list() -> String {
     }
     kept.join(" ")
 }
+
+#[test]
+fn every_case_becomes_the_next_in_the_real_kernel_and_back() {
+    if ran_inside(Namespace::Network, "oracle::every_case_becomes_the_next_in_the_real_kernel_and_back") {
+        return;
+    }
+    let cases = cases();
+    let settle = |case: &Case| {
+        let want = case.ruleset();
+        let done = portgrave::apply::settle(&mut NfTables, &want, &mut || None, &mut Vec::new);
+        done.unwrap_or_else(|error| panic!("{}: {error:?}", case.name));
+        let held = NfTables.read(u32::MAX).expect("the table is readable");
+        let left = diff(&want, held.as_ref());
+        assert!(!left.summary(held.as_ref()).changes(), "{}: {:?}", case.name, left.describe(held.as_ref()));
+    };
+    cases.iter().chain(cases.iter().rev()).for_each(settle);
+}

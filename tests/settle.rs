@@ -1,0 +1,134 @@
+//! One change from beginning to end on a kernel in memory that is as atomic as the real one: refusals, somebody else's commits,
+//! lost answers, and the way back.
+
+#[path = "common/golden.rs"]
+mod cases;
+
+use cases::{Case, cases};
+use portgrave::apply::{ApplyError, explain, settle};
+use portgrave::netlink::fake::{FakeKernel, Lost};
+use portgrave::netlink::{GenId, Kernel, KernelError};
+use portgrave::plan::Plan;
+use portgrave::ruleset::{ElementKey, ElementValue, Ruleset, Set};
+
+fn case(name: &str) -> Case {
+    let all = cases();
+    assert!(all.iter().all(|case| case.dir.join("policy.toml").exists()));
+    all.into_iter().find(|case| case.name == name).expect("the case is there")
+}
+
+fn settled(kernel: &mut dyn Kernel, want: &Ruleset) -> Result<portgrave::apply::Settled, ApplyError> {
+    settle(kernel, want, &mut || None, &mut Vec::new)
+}
+
+#[test]
+fn every_case_is_loaded_in_one_commit_with_its_lists_and_known_addresses() {
+    for case in cases() {
+        let (want, mut kernel) = (case.ruleset(), FakeKernel::new());
+        settled(&mut kernel, &want).unwrap_or_else(|error| panic!("{}: {error:?}", case.name));
+        assert_eq!(kernel.commits(), 1, "{}", case.name);
+        assert_eq!(kernel.table(), Some(&want), "{}", case.name);
+        let again = settled(&mut kernel, &want).unwrap();
+        assert!(!again.summary.changes() && kernel.commits() == 1, "{}: {:?}", case.name, again.summary);
+    }
+}
+
+#[test]
+fn every_case_becomes_every_other_in_one_commit() {
+    let rulesets: Vec<(String, Ruleset)> =
+        cases().iter().map(|case| (case.name.clone(), case.ruleset())).collect();
+    for (from, have) in &rulesets {
+        for (to, want) in &rulesets {
+            let mut kernel = FakeKernel::holding(have.clone());
+            settled(&mut kernel, want).unwrap_or_else(|error| panic!("{from} to {to}: {error:?}"));
+            assert!(kernel.commits() <= 1 && kernel.table() == Some(want), "{from} to {to}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_anywhere_changes_nothing_and_names_the_line_of_the_policy() {
+    let (before, after) = (case("deny-inside-allow"), case("every-protocol"));
+    let (have, want) = (before.ruleset(), after.ruleset());
+    let ops = portgrave::plan::diff(&want, Some(&have)).ops.len();
+    let mut placed = 0;
+    for op in 0..ops {
+        let mut kernel = FakeKernel::holding(have.clone());
+        kernel.refuse_op(op, 12);
+        let Err(ApplyError::Refused { plan, refusals }) = settled(&mut kernel, &want) else {
+            panic!("op {op}")
+        };
+        assert_eq!(kernel.table(), Some(&have), "op {op}");
+        let findings = explain(&plan, &refusals, &want);
+        let finding = findings.iter().next().expect("a finding");
+        assert!(findings.has_errors() && finding.message.starts_with("the kernel refused"), "{finding:?}");
+        placed += usize::from(finding.place.is_some());
+    }
+    assert!(placed > 5, "only {placed} of {ops} refusals have a place");
+}
+
+#[test]
+fn a_kernel_where_others_commit_all_the_time_is_written_without_the_generation_id() {
+    let (want, mut kernel) = (case("names").ruleset(), FakeKernel::new());
+    kernel.bump(true);
+    let done = settled(&mut kernel, &want).unwrap();
+    assert_eq!((done.overtaken, kernel.table()), (5, Some(&want)));
+}
+
+#[test]
+fn a_lost_answer_is_decided_by_reading_back() {
+    let (have, want) = (case("names").ruleset(), case("reject").ruleset());
+    let mut kernel = FakeKernel::holding(have.clone());
+    kernel.lose_answer(Lost::Applied);
+    settled(&mut kernel, &want).unwrap();
+    assert_eq!(kernel.table(), Some(&want));
+    let mut kernel = FakeKernel::holding(have.clone());
+    kernel.lose_answer(Lost::NotApplied);
+    let error = settled(&mut kernel, &want).unwrap_err();
+    assert!(matches!(error, ApplyError::Mismatch { undone: true, .. }), "{error:?}");
+    assert_eq!(kernel.table(), Some(&have));
+}
+
+/// A kernel that does not keep what it is given: a rule is gone right after the first commit.
+struct Forgetful(FakeKernel, bool);
+
+impl Kernel for Forgetful {
+    fn generation(&mut self) -> Result<GenId, KernelError> {
+        self.0.generation()
+    }
+    fn read(&mut self, dump_limit: u32) -> Result<Option<Ruleset>, KernelError> {
+        self.0.read(dump_limit)
+    }
+    fn lookup(
+        &mut self,
+        set: &str,
+        head: &Set,
+        key: &ElementKey,
+    ) -> Result<Option<ElementValue>, KernelError> {
+        self.0.lookup(set, head, key)
+    }
+    fn commit(&mut self, plan: &Plan, generation: Option<GenId>) -> Result<(), KernelError> {
+        self.0.commit(plan, generation)?;
+        if std::mem::take(&mut self.1) {
+            self.0.foreign_edit(|table| {
+                drop(table.chains.get_mut("input").and_then(|chain| chain.rules.pop()))
+            });
+        }
+        Ok(())
+    }
+    fn dry_run(&mut self, plan: &Plan) -> Result<(), KernelError> {
+        self.0.dry_run(plan)
+    }
+}
+
+#[test]
+fn what_is_not_what_was_wanted_is_undone() {
+    let (have, want) = (case("names").ruleset(), case("reject").ruleset());
+    let mut kernel = Forgetful(FakeKernel::holding(have.clone()), true);
+    let error = settled(&mut kernel, &want).unwrap_err();
+    assert!(matches!(error, ApplyError::Mismatch { undone: true, .. }), "{error:?}");
+    assert_eq!(kernel.0.table(), Some(&have));
+    let mut kernel = Forgetful(FakeKernel::new(), true);
+    settled(&mut kernel, &want).unwrap_err();
+    assert_eq!(kernel.0.table(), None, "there was no table before");
+}
