@@ -31,6 +31,8 @@ pub struct Settled {
     pub summary: Summary,
     /// Commits that somebody else's overtook.
     pub overtaken: usize,
+    /// What the kernel held before.
+    pub before: Option<Ruleset>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -59,18 +61,20 @@ pub fn settle(
         let mut plan = diff(want, before.as_ref());
         let summary = plan.summary(before.as_ref());
         if plan.is_empty() {
-            return Ok(Settled { summary, overtaken: attempt });
+            return Ok(Settled { summary, overtaken: attempt, before });
         }
         if before.is_none() {
             plan.ops.extend(first());
         }
+        tracing::debug!(operations = plan.ops.len(), attempt, "committing");
         match commit(kernel, &plan, (attempt < TRIES_WITH_ID).then_some(generation)) {
             Err(ApplyError::Kernel(KernelError::Stale)) => continue,
             Err(ApplyError::Kernel(KernelError::Unknown)) | Ok(()) => {}
             Err(other) => return Err(other),
         }
         verify(kernel, want, before.as_ref())?;
-        return Ok(Settled { summary, overtaken: attempt });
+        tracing::debug!("committed and verified");
+        return Ok(Settled { summary, overtaken: attempt, before });
     }
     Err(KernelError::Stale.into())
 }
@@ -115,15 +119,25 @@ fn commit(kernel: &mut dyn Kernel, plan: &Plan, generation: Option<GenId>) -> Re
     }
 }
 
+/// Makes the kernel hold again what it held before a change. Whether it does.
+pub fn restore(kernel: &mut dyn Kernel, before: Option<&Ruleset>) -> bool {
+    let now = held(kernel, &mut || before.cloned());
+    now.is_ok_and(|now| undo(kernel, before, now.as_ref()))
+}
+
+fn undo(kernel: &mut dyn Kernel, before: Option<&Ruleset>, now: Option<&Ruleset>) -> bool {
+    let undo = match before {
+        Some(before) => diff(before, now),
+        None => Plan { ops: now.iter().map(|_| Op::DeleteTable).collect() },
+    };
+    undo.is_empty() || kernel.commit(&undo, None).is_ok()
+}
+
 /// Reads back and compares; what differs is undone.
 fn verify(kernel: &mut dyn Kernel, want: &Ruleset, before: Option<&Ruleset>) -> Result<(), ApplyError> {
     let now = held(kernel, &mut || Some(want.clone()))?;
     let Some(difference) = difference(want, now.as_ref()) else { return Ok(()) };
-    let undo = match before {
-        Some(before) => diff(before, now.as_ref()),
-        None => Plan { ops: now.iter().map(|_| Op::DeleteTable).collect() },
-    };
-    let undone = undo.is_empty() || kernel.commit(&undo, None).is_ok();
+    let undone = undo(kernel, before, now.as_ref());
     Err(ApplyError::Mismatch { difference, undone })
 }
 

@@ -5,11 +5,11 @@ use crate::diag::Finding;
 use crate::host::clock;
 use crate::model::never;
 use crate::policy::ResolverSettings;
-use crate::resolver::book::{Book, Caps, Keeping, Wanted, merge};
+use crate::resolver::book::{Book, Caps, Keeping, Wanted, Warning, merge};
 use crate::resolver::{Limits, lookup_all};
 use crate::store::{Moment, Store, remaining};
 use crate::types::{Family, HostName};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -40,7 +40,28 @@ pub(super) fn look_up(context: &Context, known: &Book, wait: Duration) -> io::Re
         special.then_some("private, special, or this machine's own network")
     };
     let (book, warnings) = merge(known, &lookups, now, &wanted(context), &reason);
-    Ok(LookedUp { book, now, warnings: warnings.iter().map(ToString::to_string).collect() })
+    Ok(LookedUp { book, now, warnings: told(&warnings) })
+}
+
+/// Each warning in a line; names of which nothing is known for one reason share theirs.
+fn told(warnings: &[Warning]) -> Vec<String> {
+    let mut unknown: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut lines = Vec::new();
+    for warning in warnings {
+        if let Warning::Unanswered { name, failure, held: 0 } = warning {
+            unknown.entry(failure.to_string()).or_default().push(name.as_str());
+        } else {
+            lines.push(warning.to_string());
+        }
+    }
+    for (failure, names) in unknown {
+        let rules = "rules match nobody by";
+        lines.push(match names.as_slice() {
+            [name] => format!("{name}: {failure}; nothing is known of it: {rules} this name"),
+            many => format!("{} names ({}): {failure}; {rules} these names", many.len(), many.join(", ")),
+        });
+    }
+    lines
 }
 
 fn wanted(context: &Context) -> Wanted {

@@ -3,6 +3,7 @@
 use super::{Inputs, committed, load, lookups, report};
 use crate::apply;
 use crate::diag::Findings;
+use crate::host::clock;
 use crate::model::LearnedAddress;
 use crate::netlink::NfTables;
 use crate::plan::diff;
@@ -89,7 +90,7 @@ fn names(store: &Store) -> Vec<(String, Vec<LearnedAddress>)> {
 fn generation_fields(generation: Option<&Generation>) -> Value {
     json!({
         "generation": generation.map(|generation| generation.number),
-        "applied": generation.map(|generation| generation.applied),
+        "applied": generation.map(|generation| clock::utc(generation.applied)),
         "fingerprint": generation.map(|generation| &generation.fingerprint),
         "files": generation.map(|generation| generation.inputs.iter().map(|input| &input.name).collect::<Vec<_>>()),
     })
@@ -108,11 +109,8 @@ fn print(
     match generation {
         Ok(Some(generation)) => {
             let files: Vec<&str> = generation.inputs.iter().map(|input| input.name.as_str()).collect();
-            let applied = generation.applied;
-            report::say(&format!(
-                "generation {}, applied at {applied} (seconds since 1970)\n",
-                generation.number
-            ));
+            let applied = clock::utc(generation.applied);
+            report::say(&format!("generation {}, applied at {applied}\n", generation.number));
             report::say(&format!("files: {}\n", files.join(", ")));
         }
         Ok(None) => report::say("no generation yet\n"),

@@ -1,19 +1,26 @@
 //! `apply`: the whole change. The rules are in force first, the look-ups of names follow.
 
-use super::context::{Context, Unsound};
-use super::{Inputs, committed, facts, lookups, report};
-use crate::apply::{ApplyError, Connection, Gate, Settled, adoption, explain, features, settle};
+mod report;
+
+use super::context::Context;
+use super::lookups::{self, LookedUp};
+use super::{Inputs, committed, facts};
+use crate::apply::{ApplyError, Connection, Gate, Settled, adoption, explain, features, restore, settle};
 use crate::compile::Features;
-use crate::diag::{Finding, Findings};
+use crate::diag::Finding;
 use crate::host::{clock, sockets};
 use crate::netlink::{Kernel, KernelError, NfTables};
-use crate::plan::Summary;
+
 use crate::resolver::book::Book;
 use crate::ruleset::Ruleset;
-use crate::store::{Generation, Input, Names, Store, StoreError};
+use crate::store::{Generation, Input, Names, Store};
 use clap::Args;
+use report::{Failure, Outcome};
 use serde_json::json;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[derive(Args)]
@@ -56,37 +63,6 @@ pub(super) fn run(args: &ApplyArgs) -> ExitCode {
     }
 }
 
-#[derive(Default)]
-struct Outcome {
-    changed: bool,
-    generation: Option<u64>,
-    summary: Summary,
-    /// Lives that the look-ups renewed.
-    renewed: usize,
-    adopted: usize,
-    names: Vec<String>,
-    lapse: Option<String>,
-}
-
-/// Why nothing changed, or that it was taken back.
-enum Failure {
-    Findings(Findings),
-    Store(StoreError),
-    Apply(ApplyError),
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<KernelError> for Failure {
-    fn from(error: KernelError) -> Self {
-        Self::Apply(error.into())
-    }
-}
-
 struct Run<'a> {
     context: Context,
     args: &'a ApplyArgs,
@@ -95,7 +71,9 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn change(&mut self) -> Result<(), Failure> {
+        let stop = held_back_signals()?;
         let store = Store::open(&self.context.settings.state_dir)?;
+        tracing::debug!(state = %self.context.settings.state_dir.display(), "lock held");
         let known = self.known_names(&store)?;
         let before = store.in_force()?;
         let number = before.as_ref().map_or(1, |before| before.number + 1);
@@ -111,7 +89,7 @@ impl Run<'_> {
             }
         };
         if fresh {
-            store.keep()?;
+            keep(&store, settled.before)?;
         }
         self.outcome.changed = settled.summary.changes() || fresh;
         self.outcome.summary = settled.summary;
@@ -120,7 +98,12 @@ impl Run<'_> {
         } else {
             before.map_or(generation.number, |before| before.number)
         });
-        self.look_up(&store, &known)
+        if stop.load(Ordering::Relaxed) {
+            self.outcome.names.push("interrupted: no name was looked up".into());
+        } else {
+            self.look_up(&store, &known);
+        }
+        Ok(())
     }
 
     /// The last known addresses, in force from the first moment.
@@ -196,29 +179,36 @@ impl Run<'_> {
         ops
     }
 
-    fn look_up(&mut self, store: &Store, known: &Book) -> Result<(), Failure> {
+    /// Asks for all names. The rules are in force whatever comes of it.
+    fn look_up(&mut self, store: &Store, known: &Book) {
         let asks = self.args.inputs.names.is_none() && !self.args.names_wait.is_zero();
         if !asks || self.context.policy.names.is_empty() {
-            return Ok(());
+            return;
         }
-        let looked_up = match lookups::look_up(&self.context, known, self.args.names_wait) {
-            Ok(looked_up) => looked_up,
-            Err(error) => {
-                self.outcome.names.push(format!("names cannot be looked up: {error}"));
-                return Ok(());
+        match lookups::look_up(&self.context, known, self.args.names_wait) {
+            Ok(looked_up) => {
+                if let Err(problem) = self.take_names(store, &looked_up) {
+                    self.outcome.names.push(problem);
+                }
+                self.outcome.names.extend(looked_up.warnings);
             }
-        };
+            Err(error) => self.outcome.names.push(format!("names cannot be looked up: {error}")),
+        }
+    }
+
+    /// Puts answers into the kernel's sets and into the store.
+    fn take_names(&mut self, store: &Store, looked_up: &LookedUp) -> Result<(), String> {
+        let refused = |error: ApplyError| format!("the addresses of names are not in force: {error}");
         self.context.book.names = looked_up.book.remaining(looked_up.now);
-        let want = self.compiled()?;
+        let compiled = self.context.compile(&Features::ALL);
+        let want = compiled.map_err(|_| "the addresses of names are too many to be compiled".to_owned())?;
         let mut committed =
             || store.in_force().ok().flatten().and_then(|generation| committed::of(&generation));
-        let settled = settle(&mut NfTables, &want, &mut committed, &mut Vec::new)
-            .map_err(|error| self.explained(error, &want))?;
+        let settled = settle(&mut NfTables, &want, &mut committed, &mut Vec::new).map_err(refused)?;
         self.outcome.changed |= settled.summary.changes();
         self.outcome.renewed = settled.summary.lifetimes_renewed;
         self.outcome.summary.elements_added += settled.summary.elements_added;
         self.outcome.summary.elements_deleted += settled.summary.elements_deleted;
-        self.outcome.names.extend(looked_up.warnings.iter().cloned());
         self.outcome.lapse = looked_up.first_lapse().map(|(name, left)| {
             format!(
                 "{name} lapses in {} s if nobody asks again: run `portgrave apply` before",
@@ -226,7 +216,9 @@ impl Run<'_> {
             )
         });
         let names = Names { written: lookups::moment().ok(), names: self.context.book.names.clone() };
-        Ok(store.keep_names(&names)?)
+        store
+            .keep_names(&names)
+            .map_err(|error| format!("learned addresses are not kept for the next start: {error}"))
     }
 
     /// A refusal in the policy's words. What the kernel lacks is asked only now: a batch that it validates and aborts costs
@@ -240,70 +232,22 @@ impl Run<'_> {
             other @ (ApplyError::Mismatch { .. } | ApplyError::Kernel(_)) => Failure::Apply(other),
         }
     }
-
-    fn report(self) {
-        let Outcome { changed, generation, summary, renewed, adopted, names, lapse } = self.outcome;
-        let outcome = if changed { "applied" } else { "unchanged" };
-        if self.args.inputs.json {
-            let fields = json!({
-                "changed": changed, "generation": generation, "outcome": outcome, "summary": summary,
-                "lifetimes_renewed": renewed, "adopted": adopted, "names": names, "lapse": lapse,
-            });
-            report::object(fields, &self.context.findings, &self.context.sources);
-            return;
-        }
-        self.context.warn(false);
-        for warning in &names {
-            report::complain(&format!("warning: {warning}\n"));
-        }
-        let number = generation.unwrap_or_default();
-        let rules = self.context.policy.rules.len();
-        report::say(&format!(
-            "{outcome}: generation {number}, {rules} rules in force and verified; {summary}\n"
-        ));
-        if renewed > 0 {
-            report::say(&format!("lifetimes renewed: {renewed}\n"));
-        }
-        if adopted > 0 {
-            report::say(&format!("open connections adopted: {adopted}\n"));
-        }
-        if let Some(lapse) = lapse {
-            report::say(&format!("{lapse}\n"));
-        }
-    }
-
-    fn report_failure(self, failure: Failure) {
-        let as_json = self.args.inputs.json;
-        let (outcome, findings) = match failure {
-            Failure::Findings(findings) => ("refused", findings),
-            Failure::Store(error) => (
-                "refused",
-                Findings::from(Finding::error("PG604", error.to_string()).help("nothing was changed")),
-            ),
-            Failure::Apply(error) => apply_failure(&error),
-        };
-        let mut all = self.context.findings;
-        all.extend(findings);
-        let unsound = Unsound { sources: self.context.sources, findings: all };
-        unsound.report(
-            as_json,
-            json!({ "changed": false, "outcome": outcome, "generation": self.outcome.generation }),
-        );
-    }
 }
 
-fn apply_failure(error: &ApplyError) -> (&'static str, Findings) {
-    let (outcome, help) = match error {
-        ApplyError::Mismatch { undone: true, .. } => {
-            ("rolled-back", "what was in force before is in force again")
-        }
-        ApplyError::Mismatch { undone: false, .. } => {
-            ("unknown", "see what is in force: `nft list table inet portgrave`, then apply again")
-        }
-        ApplyError::Kernel(KernelError::Unknown) => {
-            ("unknown", "apply again: it changes only what is missing")
-        }
-        ApplyError::Refused { .. } | ApplyError::Kernel(_) => ("refused", "nothing was changed"),
-    };
-    (outcome, Finding::error("PG605", error.to_string()).help(help).into())
+/// Puts the prepared generation in force on disk, as it is in the kernel; if the disk does not take it, the kernel gives it back.
+fn keep(store: &Store, before: Option<Ruleset>) -> Result<(), Failure> {
+    store.keep().map_err(|error| {
+        let undone = restore(&mut NfTables, before.as_ref());
+        Failure::NotKept { error, undone }
+    })
+}
+
+/// A change that has begun is finished: a lost terminal or a Ctrl-C only keeps the look-ups from being waited for.
+fn held_back_signals() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))
+            .map_err(|error| Failure::Apply(KernelError::Io("signals", error).into()))?;
+    }
+    Ok(stop)
 }

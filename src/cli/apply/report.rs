@@ -1,0 +1,121 @@
+//! What `apply` says of its outcome.
+
+use super::Run;
+use crate::apply::ApplyError;
+use crate::cli::context::Unsound;
+use crate::cli::report;
+use crate::diag::{Finding, Findings};
+use crate::netlink::KernelError;
+use crate::plan::Summary;
+use crate::store::StoreError;
+use serde_json::json;
+
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) changed: bool,
+    pub(super) generation: Option<u64>,
+    pub(super) summary: Summary,
+    /// Lives that the look-ups renewed.
+    pub(super) renewed: usize,
+    pub(super) adopted: usize,
+    /// What an administrator should know of the look-ups.
+    pub(super) names: Vec<String>,
+    pub(super) lapse: Option<String>,
+}
+
+/// Why nothing changed, or that it was taken back.
+pub(super) enum Failure {
+    Findings(Findings),
+    Store(StoreError),
+    Apply(ApplyError),
+    /// The kernel took the change, but the disk did not take the generation; `undone` tells whether the kernel holds again what
+    /// it held.
+    NotKept {
+        error: StoreError,
+        undone: bool,
+    },
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<KernelError> for Failure {
+    fn from(error: KernelError) -> Self {
+        Self::Apply(error.into())
+    }
+}
+
+const UNDONE: &str = "what was in force before is in force again";
+const UNKNOWN: &str = "see what is in force: `nft list table inet portgrave`, then apply again";
+
+impl Run<'_> {
+    pub(super) fn report(self) {
+        let Outcome { changed, generation, summary, renewed, adopted, names, lapse } = self.outcome;
+        let outcome = if changed { "applied" } else { "unchanged" };
+        if self.args.inputs.json {
+            let fields = json!({
+                "changed": changed, "generation": generation, "outcome": outcome, "summary": summary,
+                "lifetimes_renewed": renewed, "adopted": adopted, "names": names, "lapse": lapse,
+            });
+            report::object(fields, &self.context.findings, &self.context.sources);
+            return;
+        }
+        self.context.warn(false);
+        for warning in &names {
+            report::complain(&format!("warning: {warning}\n"));
+        }
+        let number = generation.unwrap_or_default();
+        let rules = self.context.policy.rules.len();
+        report::say(&format!(
+            "{outcome}: generation {number}, {rules} rules in force and verified; {summary}\n"
+        ));
+        if renewed > 0 {
+            report::say(&format!("lifetimes renewed: {renewed}\n"));
+        }
+        if adopted > 0 {
+            report::say(&format!("open connections adopted: {adopted}\n"));
+        }
+        if let Some(lapse) = lapse {
+            report::say(&format!("{lapse}\n"));
+        }
+    }
+
+    pub(super) fn report_failure(self, failure: Failure) {
+        let as_json = self.args.inputs.json;
+        let (outcome, findings) = match failure {
+            Failure::Findings(findings) => ("refused", findings),
+            Failure::Store(error) => (
+                "refused",
+                Findings::from(Finding::error("PG604", error.to_string()).help("nothing was changed")),
+            ),
+            Failure::Apply(error) => apply_failure(&error),
+            Failure::NotKept { error, undone } => {
+                let help = if undone { UNDONE } else { UNKNOWN };
+                let finding = Finding::error("PG604", error.to_string()).help(help);
+                (if undone { "rolled-back" } else { "unknown" }, finding.into())
+            }
+        };
+        let mut all = self.context.findings;
+        all.extend(findings);
+        let unsound = Unsound { sources: self.context.sources, findings: all };
+        unsound.report(
+            as_json,
+            json!({ "changed": false, "outcome": outcome, "generation": self.outcome.generation }),
+        );
+    }
+}
+
+fn apply_failure(error: &ApplyError) -> (&'static str, Findings) {
+    let (outcome, help) = match error {
+        ApplyError::Mismatch { undone: true, .. } => ("rolled-back", UNDONE),
+        ApplyError::Mismatch { undone: false, .. } => ("unknown", UNKNOWN),
+        ApplyError::Kernel(KernelError::Unknown) => {
+            ("unknown", "apply again: it changes only what is missing")
+        }
+        ApplyError::Refused { .. } | ApplyError::Kernel(_) => ("refused", "nothing was changed"),
+    };
+    (outcome, Finding::error("PG605", error.to_string()).help(help).into())
+}
