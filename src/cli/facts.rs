@@ -4,10 +4,10 @@ use super::load::unreadable;
 use crate::diag::{Finding, Findings, codes};
 use crate::host::files::{self, Owner};
 use crate::host::{interfaces, resolvconf};
-use crate::model::{AddressBook, LearnedAddress, ListRef, Policy, Rule};
+use crate::model::{AddressBook, LearnedAddress, ListRef, Policy, Rule, never};
 use crate::policy::{Settings, parse_names};
 use crate::store;
-use crate::types::{AddrRange, ListErrors, parse_list};
+use crate::types::{AddrRange, HostName, ListErrors, parse_list};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -34,6 +34,7 @@ pub(super) fn gather(settings: &Settings, policy: &Policy, names: Option<&Path>)
     facts.lists(policy);
     if let Some(path) = names {
         facts.given_names(path);
+        facts.refused_addresses(policy);
     }
     facts
 }
@@ -175,6 +176,24 @@ impl Facts {
             }
         }
     }
+}
+
+impl Facts {
+    /// Given addresses that no name may have, as no answer of DNS may: the ruleset leaves them out.
+    fn refused_addresses(&mut self, policy: &Policy) {
+        let given = self.book.names.iter().filter(|(name, _)| policy.names.contains_key(*name));
+        let addresses =
+            given.flat_map(|(name, list)| list.iter().map(move |learned| (name, learned.address)));
+        let left_out = addresses.filter(|(_, address)| never::refuses(&self.book, *address));
+        let warnings: Vec<Finding> = left_out.map(|(name, address)| left_out_of(name, address)).collect();
+        warnings.into_iter().for_each(|warning| self.findings.push(warning));
+    }
+}
+
+fn left_out_of(name: &HostName, address: IpAddr) -> Finding {
+    let message = format!("{name}: {address} is left out: private, special, or this machine's own network");
+    let help = "write the address itself into the rule or the group, where it is meant";
+    Finding::warning(codes::ADDRESS_LEFT_OUT, message).help(help)
 }
 
 /// The ranges of a list's text.
