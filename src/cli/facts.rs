@@ -1,13 +1,13 @@
 //! What the policy asks of this machine: servers, interfaces, list files.
 
 use super::load::unreadable;
-use crate::diag::{Finding, Findings};
+use crate::diag::{Finding, Findings, codes};
 use crate::host::files::{self, Owner};
 use crate::host::{interfaces, resolvconf};
-use crate::model::{AddressBook, LearnedAddress, ListRef, Policy};
+use crate::model::{AddressBook, LearnedAddress, ListRef, Policy, Rule, never};
 use crate::policy::{Settings, parse_names};
 use crate::store;
-use crate::types::{AddrRange, ListErrors, parse_list};
+use crate::types::{AddrRange, HostName, ListErrors, parse_list};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -34,6 +34,7 @@ pub(super) fn gather(settings: &Settings, policy: &Policy, names: Option<&Path>)
     facts.lists(policy);
     if let Some(path) = names {
         facts.given_names(path);
+        facts.refused_addresses(policy);
     }
     facts
 }
@@ -41,29 +42,45 @@ pub(super) fn gather(settings: &Settings, policy: &Policy, names: Option<&Path>)
 impl Facts {
     /// The servers to ask, and what a group with `resolv-conf` holds: those of the settings, else those of resolv.conf.
     fn servers(&mut self, settings: &Settings, policy: &Policy) {
+        let in_use = policy.rules.iter().find(|rule| rule.peers.resolv_conf);
         if let Some(servers) = &settings.resolver.servers {
             self.book.dns_servers.clone_from(servers);
             self.book.resolv_conf = servers.iter().map(SocketAddr::ip).collect();
+            if let (true, Some(rule)) = (self.book.resolv_conf.iter().all(IpAddr::is_loopback), in_use) {
+                self.no_server("`servers` under [resolver] names only this machine itself", rule);
+            }
             return;
         }
         match resolvconf::servers(Path::new("/")) {
             Ok(servers) => {
-                let in_use = policy.rules.iter().find(|rule| rule.peers.resolv_conf);
+                if let (true, Some(rule)) = (servers.behind.is_empty(), in_use) {
+                    self.no_server("resolv.conf names no server", rule);
+                }
                 if let (true, Some(rule)) = (servers.only_loopback(), in_use) {
                     let message =
                         "resolv.conf names only this machine itself: a group of its servers would hold none";
                     let help =
                         "name the servers behind it in portgrave.toml: [resolver] servers = [\"192.0.2.53\"]";
-                    self.findings.push(Finding::error("PG403", message).at(rule.origin).help(help));
+                    self.findings.push(Finding::error(codes::NO_SERVERS, message).at(rule.origin).help(help));
                 }
                 let asked = |address: &IpAddr| SocketAddr::new(*address, DNS);
                 self.book.dns_servers = servers.asked.iter().map(asked).collect();
                 self.book.resolv_conf = servers.behind;
             }
             Err(error) => {
-                self.findings.push(Finding::error("PG403", format!("{}: {error}", resolvconf::PATH)))
+                let message = format!("{}: {error}", resolvconf::PATH);
+                let help = "make it readable, or name the servers in portgrave.toml: [resolver] servers = [\"192.0.2.53\"]";
+                self.findings.push(Finding::error(codes::NO_SERVERS, message).help(help));
             }
         }
+    }
+
+    /// What `resolv-conf = true` stands for is nobody outside.
+    fn no_server(&mut self, why: &str, rule: &Rule) {
+        let message = format!("{why}, so the group of the DNS servers lets this machine reach none outside");
+        let help =
+            "write the servers that are asked in the end into the group: `dns-servers = [\"192.0.2.53\"]`";
+        self.findings.push(Finding::warning(codes::NO_SERVER_OUTSIDE, message).at(rule.origin).help(help));
     }
 
     fn interfaces(&mut self) {
@@ -75,7 +92,9 @@ impl Facts {
                 self.book.broadcast = found.broadcast;
             }
             Err(error) => {
-                self.findings.push(Finding::error("PG404", format!("this machine's interfaces: {error}")))
+                let message = format!("this machine's interfaces cannot be read: {error}");
+                let help = "run `ip address` as the same user: it must list them";
+                self.findings.push(Finding::error(codes::NO_INTERFACES, message).help(help));
             }
         }
     }
@@ -103,7 +122,11 @@ impl Facts {
             Ok(contents) => {
                 if contents.ranges.is_empty() {
                     let message = format!("the list {shown} of @{} is empty: it matches nobody", list.group);
-                    self.findings.push(Finding::warning("PG405", message).at(origin));
+                    self.findings.push(
+                        Finding::warning(codes::EMPTY_LIST, message)
+                            .at(origin)
+                            .help("fill it, or take the group out of the rule"),
+                    );
                 }
                 self.book.lists.insert(list.path.clone(), contents.ranges);
                 self.lists.push(ListText { path: list.path.clone(), text });
@@ -116,12 +139,12 @@ impl Facts {
         let help = "write one address, prefix or range a line; `#` and `;` begin a comment";
         for (line, error) in &errors.first {
             let message = format!("{shown}:{line}: {error}");
-            self.findings.push(Finding::error("PG406", message).at(origin).help(help));
+            self.findings.push(Finding::error(codes::BAD_LIST_LINE, message).at(origin).help(help));
         }
         let more = errors.count - errors.first.len();
         if more > 0 {
-            self.findings
-                .push(Finding::error("PG406", format!("{shown}: {more} more lines are wrong")).at(origin));
+            let message = format!("{shown}: {more} more lines are wrong");
+            self.findings.push(Finding::error(codes::BAD_LIST_LINE, message).at(origin).help(help));
         }
     }
 
@@ -153,6 +176,24 @@ impl Facts {
             }
         }
     }
+}
+
+impl Facts {
+    /// Given addresses that no name may have, as no answer of DNS may: the ruleset leaves them out.
+    fn refused_addresses(&mut self, policy: &Policy) {
+        let given = self.book.names.iter().filter(|(name, _)| policy.names.contains_key(*name));
+        let addresses =
+            given.flat_map(|(name, list)| list.iter().map(move |learned| (name, learned.address)));
+        let left_out = addresses.filter(|(_, address)| never::refuses(&self.book, *address));
+        let warnings: Vec<Finding> = left_out.map(|(name, address)| left_out_of(name, address)).collect();
+        warnings.into_iter().for_each(|warning| self.findings.push(warning));
+    }
+}
+
+fn left_out_of(name: &HostName, address: IpAddr) -> Finding {
+    let message = format!("{name}: {address} is left out: private, special, or this machine's own network");
+    let help = "write the address itself into the rule or the group, where it is meant";
+    Finding::warning(codes::ADDRESS_LEFT_OUT, message).help(help)
 }
 
 /// The ranges of a list's text.

@@ -78,6 +78,8 @@ codes! {
     WRITABLE = "PG409": "a file or its directory may be written by others than its owner";
     TOO_LARGE = "PG410": "a file over 64 MiB";
     NOT_UTF8 = "PG411": "a file that is not UTF-8";
+    NO_SERVER_OUTSIDE = "PG412": "a group of the DNS servers that holds none but this machine itself";
+    ADDRESS_LEFT_OUT = "PG413": "an address of `--names` that no name may have";
 
     KERNEL_LACKS = "PG501": "the kernel has not what the policy needs";
     TOO_MANY_CELLS = "PG502": "the policy comes to more cells of addresses and ports than are taken";

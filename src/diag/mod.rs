@@ -26,7 +26,7 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     pub severity: Severity,
-    /// Stable, `PG` and three digits; [`codes`] lists them.
+    /// Stable, `PG` and three digits: `docs/findings.md` lists them.
     pub code: &'static str,
     pub message: String,
     pub place: Option<Span>,

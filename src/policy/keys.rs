@@ -148,7 +148,7 @@ pub(super) static SETTINGS: Section = Section {
         ("guard", "leave it out, and keep a console at hand when rules for SSH change"),
         ("confirm", "leave it out: a change is kept at once"),
         ("probe", "leave it out: a change is read back and compared, but not probed"),
-        ("history", "leave it out: the generation in force and the one before are kept"),
+        ("history", "leave it out: the generation in force is kept"),
         ("control", "leave it out: there is no control socket yet"),
         ("log", "leave it out: `portgrave counters` counts what is denied"),
         ("metrics", "leave it out: `portgrave counters --json` has the figures"),

@@ -1,0 +1,2 @@
+mkdir -p policy/a.toml
+chmod 755 policy

@@ -1,0 +1,1 @@
+ln -s b.toml policy/a.toml

@@ -1,0 +1,3 @@
+mkdir policy
+chmod 755 policy
+mkfifo policy/a.toml

@@ -1,0 +1,2 @@
+truncate -s 65M policy.toml
+chmod 644 policy.toml

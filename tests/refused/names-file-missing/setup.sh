@@ -1,0 +1,2 @@
+rm names.toml
+ln -s nowhere names.toml

@@ -1,0 +1,2 @@
+mkdir site
+chmod 755 site
