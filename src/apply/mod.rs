@@ -33,6 +33,7 @@ pub struct Settled {
     pub overtaken: usize,
     /// What the kernel held before.
     pub before: Option<Ruleset>,
+    pub plan: Plan,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +62,7 @@ pub fn settle(
         let mut plan = diff(want, before.as_ref());
         let summary = plan.summary(before.as_ref());
         if plan.is_empty() {
-            return Ok(Settled { summary, overtaken: attempt, before });
+            return Ok(Settled { summary, overtaken: attempt, before, plan });
         }
         if before.is_none() {
             plan.ops.extend(first());
@@ -74,9 +75,14 @@ pub fn settle(
         }
         verify(kernel, want, before.as_ref())?;
         tracing::debug!("committed and verified");
-        return Ok(Settled { summary, overtaken: attempt, before });
+        return Ok(Settled { summary, overtaken: attempt, before, plan });
     }
     Err(KernelError::Stale.into())
+}
+
+/// Further operations on sets that no comparison looks at.
+pub fn amend(kernel: &mut dyn Kernel, ops: Vec<Op>) -> Result<(), ApplyError> {
+    if ops.is_empty() { Ok(()) } else { commit(kernel, &Plan { ops }, None) }
 }
 
 /// Removes the table and nothing else. `false` if there was none.

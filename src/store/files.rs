@@ -13,9 +13,7 @@ pub(super) struct Dir(PathBuf);
 
 impl Dir {
     pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
-        for dir in [path.to_owned(), path.join("lists")] {
-            DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(at(&dir))?;
-        }
+        make(path)?;
         Ok(Self(path.to_owned()))
     }
 
@@ -43,6 +41,9 @@ impl Dir {
 
     /// The whole of the new content or the whole of the old.
     pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
+        if let Some((directory, _)) = name.split_once('/') {
+            make(&self.0.join(directory))?;
+        }
         let beside = format!("{name}.new");
         self.write_beside(&beside, content)?;
         self.rename(&beside, name)
@@ -78,10 +79,13 @@ impl Dir {
         }
     }
 
-    /// The names in a directory below, sorted.
+    /// The names in a directory below, sorted; no directory is no name.
     pub(super) fn list(&self, name: &str) -> Result<Vec<String>, StoreError> {
         let path = self.0.join(name);
-        let entries = fs::read_dir(&path).map_err(at(&path))?;
+        let entries = match fs::read_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            read => read.map_err(at(&path))?,
+        };
         let mut names: Vec<String> =
             entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         names.sort();
@@ -91,6 +95,10 @@ impl Dir {
     pub(super) fn corrupt(&self, name: &str, reason: impl Into<String>) -> StoreError {
         StoreError::Corrupt { path: self.0.join(name), reason: reason.into() }
     }
+}
+
+fn make(path: &Path) -> Result<(), StoreError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))
 }
 
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {

@@ -146,10 +146,30 @@ fn remove_unused_lists(dir: &Dir) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Each part with its length before it, so that no two inputs come to the same octets.
 fn fingerprint(inputs: &[Input], lists: &[ListFile], facts: &Facts) -> String {
-    sha256(&serde_json::json!([inputs, lists, facts]).to_string())
+    let mut hasher = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hasher.update((bytes.len() as u64).to_be_bytes());
+        hasher.update(bytes);
+    };
+    for input in inputs {
+        part(input.name.as_bytes());
+        part(&input.layer.to_be_bytes());
+        part(input.text.as_bytes());
+    }
+    for list in lists {
+        part(list.path.as_os_str().as_encoded_bytes());
+        part(list.sha256.as_bytes());
+    }
+    part(format!("{facts:?}").as_bytes());
+    hex(&hasher.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text.as_bytes()))
 }

@@ -5,12 +5,15 @@ mod report;
 use super::context::Context;
 use super::lookups::{self, LookedUp};
 use super::{Inputs, committed, facts};
-use crate::apply::{ApplyError, Connection, Gate, Settled, adoption, explain, features, restore, settle};
+use crate::apply::{
+    ApplyError, Connection, Gate, Settled, adoption, amend, explain, features, restore, settle,
+};
 use crate::compile::Features;
 use crate::diag::Finding;
 use crate::host::{clock, sockets};
 use crate::netlink::{Kernel, KernelError, NfTables};
 
+use crate::plan::Op;
 use crate::resolver::book::Book;
 use crate::ruleset::Ruleset;
 use crate::store::{Generation, Input, Names, Store};
@@ -18,6 +21,7 @@ use clap::Args;
 use report::{Failure, Outcome};
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,16 +55,9 @@ pub(super) fn run(args: &ApplyArgs) -> ExitCode {
         }
     };
     let mut run = Run { context, args, outcome: Outcome::default() };
-    match run.change() {
-        Ok(()) => {
-            run.report();
-            ExitCode::SUCCESS
-        }
-        Err(failure) => {
-            run.report_failure(failure);
-            ExitCode::FAILURE
-        }
-    }
+    let Err(failure) = run.change();
+    run.report_failure(failure);
+    ExitCode::FAILURE
 }
 
 struct Run<'a> {
@@ -70,7 +67,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn change(&mut self) -> Result<(), Failure> {
+    /// The whole change; where it succeeds, the process ends here.
+    fn change(&mut self) -> Result<Infallible, Failure> {
         let stop = held_back_signals()?;
         let store = Store::open(&self.context.settings.state_dir)?;
         tracing::debug!(state = %self.context.settings.state_dir.display(), "lock held");
@@ -89,7 +87,7 @@ impl Run<'_> {
             }
         };
         if fresh {
-            keep(&store, settled.before)?;
+            keep(&store, settled.before.as_ref())?;
         }
         self.outcome.changed = settled.summary.changes() || fresh;
         self.outcome.summary = settled.summary;
@@ -103,7 +101,9 @@ impl Run<'_> {
         } else {
             self.look_up(&store, &known);
         }
-        Ok(())
+        self.report();
+        // Everything is written: giving back each value of a large ruleset would only take time.
+        std::process::exit(0)
     }
 
     /// The last known addresses, in force from the first moment.
@@ -155,28 +155,37 @@ impl Run<'_> {
         want: &Ruleset,
         before: Option<&Generation>,
     ) -> Result<Settled, ApplyError> {
-        settle(kernel, want, &mut || before.and_then(committed::of), &mut || self.adoption(want))
+        let committed = &mut || before.and_then(committed::of);
+        let mut first = None;
+        let settled = settle(kernel, want, committed, &mut || first.insert(self.adoption(want)).clone())?;
+        if let Some(first) = first {
+            // What was opened between the listing and the commit.
+            let more: Vec<Op> = self.adoption(want).into_iter().filter_map(|op| beyond(op, &first)).collect();
+            if let Err(error) = amend(kernel, more) {
+                self.warn_of_adoption(&error.to_string());
+            }
+        }
+        Ok(settled)
     }
 
     /// Connections that were open before the table was: those that the policy permits live on.
-    fn adoption(&mut self, want: &Ruleset) -> Vec<crate::plan::Op> {
-        let open = match sockets::read() {
-            Ok(sockets) => sockets.connections,
-            Err(error) => {
-                let message =
-                    format!("open connections cannot be listed ({error}): the first change may cut them off");
-                self.context.findings.push(Finding::warning("PG603", message));
-                Vec::new()
-            }
-        };
+    fn adoption(&mut self, want: &Ruleset) -> Vec<Op> {
+        let open = sockets::read().map(|sockets| sockets.connections).unwrap_or_else(|error| {
+            self.warn_of_adoption(&error.to_string());
+            Vec::new()
+        });
         let connections: Vec<Connection> =
             open.iter().map(|(local, peer)| Connection { local: *local, peer: *peer }).collect();
         let ops = adoption(&self.context.policy, &self.context.book, want, &connections);
-        let count = |op: &crate::plan::Op| {
-            if let crate::plan::Op::AddElements { elements, .. } = op { elements.len() } else { 0 }
-        };
-        self.outcome.adopted = ops.iter().map(count).sum();
+        let count = |op: &Op| if let Op::AddElements { elements, .. } = op { elements.len() } else { 0 };
+        self.outcome.adopted = self.outcome.adopted.max(ops.iter().map(count).sum());
         ops
+    }
+
+    fn warn_of_adoption(&mut self, error: &str) {
+        let message =
+            format!("open connections cannot be adopted ({error}): the first change may cut them off");
+        self.context.findings.push(Finding::warning("PG603", message));
     }
 
     /// Asks for all names. The rules are in force whatever comes of it.
@@ -235,9 +244,9 @@ impl Run<'_> {
 }
 
 /// Puts the prepared generation in force on disk, as it is in the kernel; if the disk does not take it, the kernel gives it back.
-fn keep(store: &Store, before: Option<Ruleset>) -> Result<(), Failure> {
+fn keep(store: &Store, before: Option<&Ruleset>) -> Result<(), Failure> {
     store.keep().map_err(|error| {
-        let undone = restore(&mut NfTables, before.as_ref());
+        let undone = restore(&mut NfTables, before);
         Failure::NotKept { error, undone }
     })
 }
@@ -250,4 +259,17 @@ fn held_back_signals() -> Result<Arc<AtomicBool>, Failure> {
             .map_err(|error| Failure::Apply(KernelError::Io("signals", error).into()))?;
     }
     Ok(stop)
+}
+
+/// What of an operation that adds elements is not in `done`.
+fn beyond(op: Op, done: &[Op]) -> Option<Op> {
+    let Op::AddElements { set, head, mut elements } = op else { return None };
+    for earlier in done {
+        if let Op::AddElements { set: same, elements: known, .. } = earlier {
+            elements.retain(|(key, _)| {
+                *same != set || known.binary_search_by(|(other, _)| other.cmp(key)).is_err()
+            });
+        }
+    }
+    (!elements.is_empty()).then_some(Op::AddElements { set, head, elements })
 }

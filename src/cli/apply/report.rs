@@ -52,9 +52,9 @@ const UNDONE: &str = "what was in force before is in force again";
 const UNKNOWN: &str = "see what is in force: `nft list table inet portgrave`, then apply again";
 
 impl Run<'_> {
-    pub(super) fn report(self) {
-        let Outcome { changed, generation, summary, renewed, adopted, names, lapse } = self.outcome;
-        let outcome = if changed { "applied" } else { "unchanged" };
+    pub(super) fn report(&self) {
+        let Outcome { changed, generation, summary, renewed, adopted, names, lapse } = &self.outcome;
+        let outcome = if *changed { "applied" } else { "unchanged" };
         if self.args.inputs.json {
             let fields = json!({
                 "changed": changed, "generation": generation, "outcome": outcome, "summary": summary,
@@ -64,7 +64,7 @@ impl Run<'_> {
             return;
         }
         self.context.warn(false);
-        for warning in &names {
+        for warning in names {
             report::complain(&format!("warning: {warning}\n"));
         }
         let number = generation.unwrap_or_default();
@@ -72,10 +72,10 @@ impl Run<'_> {
         report::say(&format!(
             "{outcome}: generation {number}, {rules} rules in force and verified; {summary}\n"
         ));
-        if renewed > 0 {
+        if *renewed > 0 {
             report::say(&format!("lifetimes renewed: {renewed}\n"));
         }
-        if adopted > 0 {
+        if *adopted > 0 {
             report::say(&format!("open connections adopted: {adopted}\n"));
         }
         if let Some(lapse) = lapse {
@@ -83,7 +83,7 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn report_failure(self, failure: Failure) {
+    pub(super) fn report_failure(&mut self, failure: Failure) {
         let as_json = self.args.inputs.json;
         let (outcome, findings) = match failure {
             Failure::Findings(findings) => ("refused", findings),
@@ -98,9 +98,9 @@ impl Run<'_> {
                 (if undone { "rolled-back" } else { "unknown" }, finding.into())
             }
         };
-        let mut all = self.context.findings;
+        let mut all = std::mem::take(&mut self.context.findings);
         all.extend(findings);
-        let unsound = Unsound { sources: self.context.sources, findings: all };
+        let unsound = Unsound { sources: std::mem::take(&mut self.context.sources), findings: all };
         unsound.report(
             as_json,
             json!({ "changed": false, "outcome": outcome, "generation": self.outcome.generation }),
