@@ -48,7 +48,7 @@ bench:
 # The same tests as in `make test`, with larger counts.
 soak:
 	@scripts/setup test
-	PORTGRAVE_TEST_POLICIES=20000 PORTGRAVE_TEST_BATCHES=20000 PORTGRAVE_TEST_KILLS=500 $(CARGO) test --locked --release \
+	PORTGRAVE_TEST_POLICIES=20000 PORTGRAVE_TEST_BATCHES=20000 PORTGRAVE_TEST_KILLS=500 $(CARGO) test --locked \
 		--test meaning --test kernel_fake --test cli
 
 install: build
