@@ -80,7 +80,12 @@ fn keys(value: &Value, way: &[String], found: &mut Vec<(Vec<String>, Value)>) {
         Value::Array(array) if array.iter().all(Value::is_table) => {
             array.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect()
         }
-        _ => return,
+        Value::String(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_)
+        | Value::Array(_) => return,
     };
     for (key, value) in inner {
         let way = [way, &[key]].concat();

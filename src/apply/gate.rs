@@ -6,16 +6,17 @@ use crate::plan::Plan;
 use crate::ruleset::{ElementKey, ElementValue, Ruleset, Set};
 use crate::store::StoreError;
 
-pub struct Gate<'k, W> {
+pub struct Gate<'k, W, C> {
     kernel: &'k mut dyn Kernel,
     wait: Option<W>,
+    committed: C,
     failed: Option<StoreError>,
 }
 
-impl<'k, W: FnOnce() -> Result<(), StoreError>> Gate<'k, W> {
-    /// `wait` returns when the gate may open, or why it stays closed.
-    pub fn new(kernel: &'k mut dyn Kernel, wait: W) -> Self {
-        Self { kernel, wait: Some(wait), failed: None }
+impl<'k, W: FnOnce() -> Result<(), StoreError>, C: FnMut()> Gate<'k, W, C> {
+    /// `wait` returns when the gate may open, or why it stays closed; `committed` is told of each commit that the kernel took.
+    pub fn new(kernel: &'k mut dyn Kernel, wait: W, committed: C) -> Self {
+        Self { kernel, wait: Some(wait), committed, failed: None }
     }
 
     /// Waits if nothing has yet. Whether the gate is open, and if not, why.
@@ -32,7 +33,7 @@ impl<'k, W: FnOnce() -> Result<(), StoreError>> Gate<'k, W> {
     }
 }
 
-impl<W: FnOnce() -> Result<(), StoreError>> Kernel for Gate<'_, W> {
+impl<W: FnOnce() -> Result<(), StoreError>, C: FnMut()> Kernel for Gate<'_, W, C> {
     fn generation(&mut self) -> Result<GenId, KernelError> {
         self.kernel.generation()
     }
@@ -51,7 +52,10 @@ impl<W: FnOnce() -> Result<(), StoreError>> Kernel for Gate<'_, W> {
     }
 
     fn commit(&mut self, plan: &Plan, generation: Option<GenId>) -> Result<(), KernelError> {
-        if self.open() { self.kernel.commit(plan, generation) } else { Err(KernelError::Withheld) }
+        if !self.open() {
+            return Err(KernelError::Withheld);
+        }
+        self.kernel.commit(plan, generation).inspect(|()| (self.committed)())
     }
 
     fn dry_run(&mut self, plan: &Plan) -> Result<(), KernelError> {

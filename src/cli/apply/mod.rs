@@ -10,10 +10,11 @@ use crate::apply::{
 };
 use crate::compile::Features;
 use crate::diag::Finding;
-use crate::host::{clock, sockets};
+use crate::host::clock;
+use crate::host::sockets::{self, Sockets};
 use crate::netlink::{Kernel, KernelError, NfTables};
 
-use crate::plan::Op;
+use crate::plan::{Op, Plan};
 use crate::resolver::book::Book;
 use crate::ruleset::Ruleset;
 use crate::store::{Generation, Input, Names, Store};
@@ -22,6 +23,7 @@ use report::{Failure, Outcome};
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::convert::Infallible;
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -122,14 +124,31 @@ impl Run<'_> {
         generation: Option<&Generation>,
         before: Option<&Generation>,
     ) -> Result<Settled, Failure> {
+        let adopts = &AtomicBool::new(false);
+        let (taken, told) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
             let writing = scope.spawn(|| generation.map_or(Ok(()), |generation| store.prepare(generation)));
+            // While the kernel is read back: what was opened between the listing and the commit.
+            let late = scope.spawn(move || told.recv().ok().map(|()| sockets::read()));
             let want = self.compiled()?;
             let mut kernel = NfTables;
-            let mut gate = Gate::new(&mut kernel, || writing.join().expect("writing a file does not panic"));
-            let settled = self.settle(&mut gate, &want, before);
+            let mut gate = Gate::new(
+                &mut kernel,
+                || writing.join().expect("writing a file does not panic"),
+                move || {
+                    if adopts.load(Ordering::Relaxed) {
+                        let _ = taken.send(());
+                    }
+                },
+            );
+            let settled = self.settle(&mut gate, &want, before, adopts);
             gate.pass()?;
-            settled.map_err(|error| self.explained(error, &want))
+            let settled = settled.map_err(|error| self.explained(error, &want))?;
+            drop(gate);
+            if let Some(open) = late.join().expect("listing sockets does not panic") {
+                self.adopt_late(&want, open, &settled.plan);
+            }
+            Ok(settled)
         })
     }
 
@@ -154,23 +173,17 @@ impl Run<'_> {
         kernel: &mut dyn Kernel,
         want: &Ruleset,
         before: Option<&Generation>,
+        adopts: &AtomicBool,
     ) -> Result<Settled, ApplyError> {
-        let committed = &mut || before.and_then(committed::of);
-        let mut first = None;
-        let settled = settle(kernel, want, committed, &mut || first.insert(self.adoption(want)).clone())?;
-        if let Some(first) = first {
-            // What was opened between the listing and the commit.
-            let more: Vec<Op> = self.adoption(want).into_iter().filter_map(|op| beyond(op, &first)).collect();
-            if let Err(error) = amend(kernel, more) {
-                self.warn_of_adoption(&error.to_string());
-            }
-        }
-        Ok(settled)
+        settle(kernel, want, &mut || before.and_then(committed::of), &mut || {
+            adopts.store(true, Ordering::Relaxed);
+            self.adoption(want, sockets::read())
+        })
     }
 
     /// Connections that were open before the table was: those that the policy permits live on.
-    fn adoption(&mut self, want: &Ruleset) -> Vec<Op> {
-        let open = sockets::read().map(|sockets| sockets.connections).unwrap_or_else(|error| {
+    fn adoption(&mut self, want: &Ruleset, open: io::Result<Sockets>) -> Vec<Op> {
+        let open = open.map(|sockets| sockets.connections).unwrap_or_else(|error| {
             self.warn_of_adoption(&error.to_string());
             Vec::new()
         });
@@ -180,6 +193,14 @@ impl Run<'_> {
         let count = |op: &Op| if let Op::AddElements { elements, .. } = op { elements.len() } else { 0 };
         self.outcome.adopted = self.outcome.adopted.max(ops.iter().map(count).sum());
         ops
+    }
+
+    fn adopt_late(&mut self, want: &Ruleset, open: io::Result<Sockets>, done: &Plan) {
+        let more: Vec<Op> =
+            self.adoption(want, open).into_iter().filter_map(|op| beyond(op, &done.ops)).collect();
+        if let Err(error) = amend(&mut NfTables, more) {
+            self.warn_of_adoption(&error.to_string());
+        }
     }
 
     fn warn_of_adoption(&mut self, error: &str) {
