@@ -75,18 +75,13 @@ fn written(table: &Table) -> String {
 
 /// Every key of a table and of those in it: the way to it, segment by segment, and its value.
 fn keys(value: &Value, way: &[String], found: &mut Vec<(Vec<String>, Value)>) {
-    let inner: Vec<(String, &Value)> = match value {
-        Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), value)).collect(),
-        Value::Array(array) if array.iter().all(Value::is_table) => {
-            array.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect()
-        }
-        Value::String(_)
-        | Value::Integer(_)
-        | Value::Float(_)
-        | Value::Boolean(_)
-        | Value::Datetime(_)
-        | Value::Array(_) => return,
-    };
+    let mut inner: Vec<(String, &Value)> = Vec::new();
+    if let Some(table) = value.as_table() {
+        inner.extend(table.iter().map(|(key, value)| (key.clone(), value)));
+    }
+    if let Some(array) = value.as_array().filter(|array| array.iter().all(Value::is_table)) {
+        inner.extend(array.iter().enumerate().map(|(index, value)| (index.to_string(), value)));
+    }
     for (key, value) in inner {
         let way = [way, &[key]].concat();
         if way.last().is_some_and(|last| last.parse::<usize>().is_err()) {
