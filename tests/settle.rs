@@ -5,11 +5,14 @@
 mod cases;
 
 use cases::{Case, cases};
-use portgrave::apply::{ApplyError, explain, settle};
+use portgrave::apply::{ApplyError, DUMP_LIMIT, explain, settle};
 use portgrave::netlink::fake::{FakeKernel, Lost};
 use portgrave::netlink::{GenId, Kernel, KernelError};
 use portgrave::plan::Plan;
 use portgrave::ruleset::{ElementKey, ElementValue, Ruleset, Set};
+use portgrave::types::AddrRange;
+use std::net::Ipv4Addr;
+use std::path::Path;
 
 fn case(name: &str) -> Case {
     let all = cases();
@@ -131,4 +134,74 @@ fn what_is_not_what_was_wanted_is_undone() {
     let mut kernel = Forgetful(FakeKernel::new(), true);
     settled(&mut kernel, &want).unwrap_err();
     assert_eq!(kernel.0.table(), None, "there was no table before");
+}
+
+/// A ruleset with a list of so many single addresses, none beside another, that a readback leaves its set unread.
+fn with_large_list(entries: u32) -> Ruleset {
+    let mut large = case("two-lists");
+    let list = large.book.lists.get_mut(Path::new("/lists/b.txt")).expect("the list is there");
+    *list = (0..entries).map(|n| AddrRange::single(Ipv4Addr::from(0xc633_0000 + 2 * n).into())).collect();
+    large.ruleset()
+}
+
+/// The name of the only set that is larger than what is dumped.
+fn large_set(ruleset: &Ruleset) -> String {
+    let large = |set: &Set| set.elements.known().is_some_and(|known| known.len() > DUMP_LIMIT as usize);
+    let names: Vec<&String> =
+        ruleset.sets.iter().filter(|(_, set)| large(set)).map(|(name, _)| name).collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    names[0].clone()
+}
+
+#[test]
+fn a_set_too_large_to_be_read_is_taken_as_committed_while_its_count_agrees() {
+    let (have, want) = (with_large_list(5000), with_large_list(5003));
+    let mut kernel = FakeKernel::holding(have.clone());
+    let again = settle(&mut kernel, &have, &mut || Some(have.clone()), &mut Vec::new).unwrap();
+    assert!(!again.summary.changes() && kernel.commits() == 0, "{:?}", again.summary);
+    let grown = settle(&mut kernel, &want, &mut || Some(have.clone()), &mut Vec::new).unwrap();
+    assert_eq!((grown.summary.elements_added, grown.summary.elements_deleted), (3, 0));
+    assert_eq!((kernel.commits(), kernel.table()), (1, Some(&want)));
+}
+
+#[test]
+fn a_set_too_large_to_be_read_whose_count_differs_is_filled_anew_in_one_commit() {
+    let have = with_large_list(5000);
+    let set = large_set(&have);
+    for (edit, what) in [(false, "an element is gone"), (true, "nothing is known of what was committed")] {
+        let mut kernel = FakeKernel::holding(have.clone());
+        kernel.foreign_edit(|table| {
+            let set = table.sets.get_mut(&set).expect("the set");
+            let portgrave::ruleset::Elements::Known(elements) = &mut set.elements else { panic!("known") };
+            drop(elements.pop_first());
+        });
+        let mut committed = || (!edit).then(|| have.clone());
+        let mended = settle(&mut kernel, &have, &mut committed, &mut Vec::new);
+        let mended = mended.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        assert!(mended.summary.elements_added >= 5000, "{what}: {:?}", mended.summary);
+        assert_eq!((kernel.commits(), kernel.table()), (1, Some(&have)), "{what}");
+    }
+}
+
+#[test]
+fn the_first_commit_carries_lists_and_rules_together() {
+    let want = with_large_list(5000);
+    let plan = portgrave::plan::diff(&want, None);
+    let first_rule = plan.ops.iter().position(|op| matches!(op, portgrave::plan::Op::AddRule { .. }));
+    let filled = plan.ops.iter().position(
+        |op| matches!(op, portgrave::plan::Op::AddElements { elements, .. } if elements.len() >= 5000),
+    );
+    assert!(first_rule.is_some() && filled.is_some(), "rules and the list are in one plan");
+    let mut kernel = FakeKernel::new();
+    settled(&mut kernel, &want).unwrap();
+    assert_eq!((kernel.commits(), kernel.ops()), (1, plan.ops.len()));
+}
+
+#[test]
+fn a_first_commit_that_is_refused_leaves_no_table() {
+    let (want, mut kernel) = (case("names").ruleset(), FakeKernel::new());
+    kernel.refuse_op(0, nix::libc::ENOMEM);
+    let Err(ApplyError::Refused { refusals, .. }) = settled(&mut kernel, &want) else { panic!("refused") };
+    assert_eq!((refusals[0].op, refusals[0].errno), (Some(0), nix::libc::ENOMEM));
+    assert_eq!((kernel.commits(), kernel.table()), (0, None), "no table is left of a refused first commit");
 }

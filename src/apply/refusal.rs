@@ -8,9 +8,15 @@ use crate::ruleset::Ruleset;
 /// Refusals that are told one by one; the rest is a count.
 const TOLD: usize = 20;
 
+const ENOENT: i32 = 2;
+const NOTHING_CHANGED: &str = "nothing was changed: the rules that were in force still are";
+
 /// One finding a refused operation, at the place in the policy that the operation comes from.
 pub fn explain(plan: &Plan, refusals: &[Refusal], want: &Ruleset) -> Findings {
     let mut findings = Findings::default();
+    // Once an operation is refused, those that need what it would have made fail with ENOENT: they explain nothing.
+    let causes: Vec<&Refusal> = refusals.iter().filter(|refusal| refusal.errno != ENOENT).collect();
+    let refusals = if causes.is_empty() { refusals.iter().collect() } else { causes };
     for refusal in refusals.iter().take(TOLD) {
         let op = refusal.op.and_then(|index| plan.ops.get(index));
         let what = op.map_or_else(|| "the batch".to_owned(), words);
@@ -20,12 +26,13 @@ pub fn explain(plan: &Plan, refusals: &[Refusal], want: &Ruleset) -> Findings {
         findings.push(
             Finding::error("PG601", format!("the kernel refused {what}: {error}{detail}"))
                 .at(origin)
-                .help("nothing was changed: the rules that were in force still are"),
+                .help(NOTHING_CHANGED),
         );
     }
     if refusals.len() > TOLD {
         let more = refusals.len() - TOLD;
-        findings.push(Finding::error("PG601", format!("the kernel refused {more} more operations")));
+        let finding = Finding::error("PG601", format!("the kernel refused {more} more operations"));
+        findings.push(finding.help(NOTHING_CHANGED));
     }
     findings
 }

@@ -53,7 +53,11 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
 
 /// Applies a ruleset in a network namespace that ends with this process.
 fn load_aside(want: &crate::ruleset::Ruleset) -> Result<(), Findings> {
-    let failed = |message: String| Findings::from(Finding::error("PG602", message));
+    let failed = |message: String| {
+        let help =
+            "run it as root, or where user namespaces are allowed; without --kernel it needs no privilege";
+        Findings::from(Finding::error("PG602", message).help(help))
+    };
     crate::host::namespace::enter_fresh()
         .map_err(|error| failed(format!("no network namespace for --kernel: {error}")))?;
     let mut kernel = NfTables;

@@ -6,12 +6,12 @@ use crate::diag::SourceMap;
 use crate::model::{AddressBook, resolve};
 use crate::policy::{Layer, parse};
 use crate::ruleset::Ruleset;
-use crate::store::{Generation, Store};
+use crate::store::{Generation, Store, StoreError};
 use std::path::Path;
 
-/// The ruleset of the generation in force, without what is looked up; `None` if there is none or it cannot be read.
-pub(super) fn ruleset(state_dir: &Path) -> Option<Ruleset> {
-    of(&Store::read_only(state_dir).in_force().ok()??)
+/// The ruleset of the generation in force, without what is looked up; `None` before the first.
+pub(super) fn ruleset(state_dir: &Path) -> Result<Option<Ruleset>, StoreError> {
+    Ok(Store::read_only(state_dir).in_force()?.as_ref().and_then(of))
 }
 
 pub(super) fn of(generation: &Generation) -> Option<Ruleset> {

@@ -14,6 +14,9 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+const FORGOTTEN: &str =
+    "the last known addresses of names are not used; the look-ups that follow learn them anew";
+
 /// What the look-ups gave.
 pub(super) struct LookedUp {
     pub(super) book: Book,
@@ -100,8 +103,12 @@ pub(super) fn recall(context: &mut Context, store: &Store) -> Book {
             left.retain(|name, _| context.policy.names.contains_key(name));
             context.book.names = left;
         }
-        (Err(error), _) => context.findings.push(Finding::warning("PG606", error.to_string())),
-        (_, Err(error)) => context.findings.push(Finding::warning("PG606", format!("boot id: {error}"))),
+        (Err(error), _) => {
+            context.findings.push(Finding::warning("PG606", error.to_string()).help(FORGOTTEN))
+        }
+        (_, Err(error)) => {
+            context.findings.push(Finding::warning("PG606", format!("boot id: {error}")).help(FORGOTTEN))
+        }
     }
     Book::from_remaining(&context.book.names, now)
 }

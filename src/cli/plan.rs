@@ -36,8 +36,8 @@ pub(super) fn run(args: &PlanArgs) -> ExitCode {
         let store = Store::read_only(&context.settings.state_dir);
         lookups::recall(&mut context, &store);
     }
-    let committed = super::committed::ruleset(&context.settings.state_dir);
-    let held = match held(&committed) {
+    let committed = super::committed::ruleset(&context.settings.state_dir).map_err(|error| error.to_string());
+    let held = match committed.and_then(|committed| held(&committed)) {
         Ok(held) => held,
         Err(message) => {
             report::failure(as_json, &message);

@@ -8,7 +8,7 @@ use crate::model::LearnedAddress;
 use crate::netlink::NfTables;
 use crate::plan::diff;
 use crate::ruleset::Ruleset;
-use crate::store::{Generation, Store, remaining};
+use crate::store::{Generation, Store, StoreError, remaining};
 use clap::Args;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -30,7 +30,7 @@ pub(super) fn run(args: &StatusArgs) -> ExitCode {
     let loaded = load::load(&args.inputs);
     let store = Store::read_only(&loaded.settings.state_dir);
     let generation = store.in_force();
-    let (kernel, degraded) = kernel_state(generation.as_ref().ok().and_then(Option::as_ref));
+    let (kernel, degraded) = kernel_state(&generation);
     let names = names(&store);
     if args.inputs.json {
         let mut fields = generation_fields(generation.as_ref().ok().and_then(Option::as_ref));
@@ -46,12 +46,16 @@ pub(super) fn run(args: &StatusArgs) -> ExitCode {
 }
 
 /// What the kernel holds, in words, and whether that is less than it should be.
-fn kernel_state(generation: Option<&Generation>) -> (String, bool) {
-    let wanted = generation.and_then(committed::of);
+fn kernel_state(generation: &Result<Option<Generation>, StoreError>) -> (String, bool) {
+    let wanted = generation.as_ref().ok().and_then(Option::as_ref).and_then(committed::of);
     let held = match apply::held(&mut NfTables, &mut || wanted.clone()) {
         Ok(held) => held,
         Err(error) => return (error.to_string(), true),
     };
+    if generation.is_err() {
+        let holds = if held.is_some() { "holds a table" } else { "holds no table: the host is open" };
+        return (format!("{holds}; nothing is known of what it should hold"), true);
+    }
     match (wanted, held) {
         (None, None) => ("nothing is in force: the host is open; run `portgrave apply`".into(), true),
         (Some(_), None) => {
@@ -102,7 +106,7 @@ fn name_json((name, left): &(String, Vec<LearnedAddress>)) -> Value {
 }
 
 fn print(
-    generation: &Result<Option<Generation>, crate::store::StoreError>,
+    generation: &Result<Option<Generation>, StoreError>,
     kernel: String,
     names: &[(String, Vec<LearnedAddress>)],
 ) {

@@ -112,6 +112,9 @@ fn load_head(dir: &Dir) -> Result<Option<Generation>, StoreError> {
     let Some(text) = dir.read(IN_FORCE)? else { return Ok(None) };
     let generation: Generation =
         serde_json::from_str(&text).map_err(|error| dir.corrupt(IN_FORCE, error.to_string()))?;
+    if generation.number == 0 || generation.number == u64::MAX {
+        return Err(dir.corrupt(IN_FORCE, "its number is none that was ever given"));
+    }
     if generation.format != FORMAT {
         let reason = format!("format {}, this program knows {FORMAT}", generation.format);
         return Err(dir.corrupt(IN_FORCE, reason));
@@ -125,9 +128,9 @@ fn load_list(dir: &Dir, list: &ListFile) -> Result<ListText, StoreError> {
         return Err(dir.corrupt(IN_FORCE, "a list without a SHA-256"));
     }
     let name = format!("lists/{}", list.sha256);
-    let text = dir.read(&name)?.ok_or_else(|| dir.corrupt(&name, "missing"))?;
+    let text = dir.read(&name)?.ok_or_else(|| dir.corrupt(IN_FORCE, format!("its {name} is missing")))?;
     if sha256(&text) != list.sha256 {
-        return Err(dir.corrupt(&name, "its content is another"));
+        return Err(dir.corrupt(IN_FORCE, format!("its {name} has another content")));
     }
     Ok(ListText { path: list.path.clone(), text })
 }

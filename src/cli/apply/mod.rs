@@ -206,7 +206,8 @@ impl Run<'_> {
     fn warn_of_adoption(&mut self, error: &str) {
         let message =
             format!("open connections cannot be adopted ({error}): the first change may cut them off");
-        self.context.findings.push(Finding::warning("PG603", message));
+        let help = "apply as root, outside peak hours, or open the connections again";
+        self.context.findings.push(Finding::warning("PG603", message).help(help));
     }
 
     /// Asks for all names. The rules are in force whatever comes of it.

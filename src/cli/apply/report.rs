@@ -89,7 +89,9 @@ impl Run<'_> {
             Failure::Findings(findings) => ("refused", findings),
             Failure::Store(error) => (
                 "refused",
-                Findings::from(Finding::error("PG604", error.to_string()).help("nothing was changed")),
+                Findings::from(Finding::error("PG604", error.to_string()).help(
+                    "nothing was changed; make room, or see who owns the state directory and may write it",
+                )),
             ),
             Failure::Apply(error) => apply_failure(&error),
             Failure::NotKept { error, undone } => {
@@ -103,7 +105,7 @@ impl Run<'_> {
         let unsound = Unsound { sources: std::mem::take(&mut self.context.sources), findings: all };
         unsound.report(
             as_json,
-            json!({ "changed": false, "outcome": outcome, "generation": self.outcome.generation }),
+            json!({ "changed": (outcome != "unknown").then_some(false), "outcome": outcome, "generation": self.outcome.generation }),
         );
     }
 }
