@@ -3,14 +3,17 @@
 CARGO ?= cargo
 PREFIX ?= /usr
 DESTDIR ?=
+INSTALL_BINARY ?= target/release/portgrave
 
 .PHONY: help setup build demo test lint fmt bench soak install clean
 
 help:
 	@echo 'make demo     the main job in throwaway network namespaces (ROWS=1: with the table of rows)'
 	@echo 'make test     all tests; installs what they need'
+	@echo 'make setup    installs what a build needs'
 	@echo 'make build    target/release/portgrave'
 	@echo 'make lint     formatting and clippy, warnings denied'
+	@echo 'make fmt      formats the sources'
 	@echo 'make bench    times, each as a ratio in one run'
 	@echo 'make soak     the random proofs at length'
 	@echo 'make install  into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)'
@@ -52,11 +55,13 @@ soak:
 		--test meaning --test kernel_fake --test cli
 
 install: build
-	install -D -m 0755 target/release/portgrave $(DESTDIR)$(PREFIX)/sbin/portgrave
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/portgrave/policy policy/*.toml
-	install -d -m 0750 $(DESTDIR)/etc/portgrave/policy.d
-	test -e $(DESTDIR)/etc/portgrave/portgrave.toml || \
-		install -D -m 0640 packaging/portgrave.toml $(DESTDIR)/etc/portgrave/portgrave.toml
+	install -D -m 0755 $(INSTALL_BINARY) "$(DESTDIR)$(PREFIX)/sbin/portgrave"
+	install -d -m 0755 "$(DESTDIR)$(PREFIX)/share/portgrave/policy" "$(DESTDIR)$(PREFIX)/share/doc/portgrave/examples"
+	install -m 0644 -t "$(DESTDIR)$(PREFIX)/share/portgrave/policy" policy/*.toml
+	install -m 0644 -t "$(DESTDIR)$(PREFIX)/share/doc/portgrave/examples" policy/examples/*.toml
+	install -d -m 0750 "$(DESTDIR)/etc/portgrave" "$(DESTDIR)/etc/portgrave/policy.d"
+	test -e "$(DESTDIR)/etc/portgrave/portgrave.toml" || \
+		install -m 0640 packaging/portgrave.toml "$(DESTDIR)/etc/portgrave/portgrave.toml"
 
 clean:
 	$(CARGO) clean
