@@ -1,6 +1,8 @@
 # The two commands of the README are `make demo` and `make test`; both install what is missing.
 
 CARGO ?= cargo
+# Debian keeps nft, ip and servers where an ordinary user does not look.
+export PATH := $(PATH):/usr/sbin:/sbin
 PREFIX ?= /usr
 DESTDIR ?=
 INSTALL_BINARY ?= target/release/portgrave
