@@ -92,7 +92,7 @@ fn check(text: &str, below: &[&str]) -> (bool, String) {
 #[test]
 fn the_policy_of_the_readme_is_sound() {
     let (sound, said) = check(block("toml"), &[]);
-    assert!(sound && !said.contains("warning"), "{said}");
+    assert!(sound && !said.contains("warning["), "{said}");
     let (sound, _) = check(&block("toml").replace("\"in\"", "\"inn\""), &[]);
     assert!(!sound, "a check that cannot fail");
 }
