@@ -7,6 +7,9 @@ PREFIX ?= /usr
 DESTDIR ?=
 INSTALL_BINARY ?= target/release/portgrave
 
+# The tests write policies, which are read only where nobody but their owner may write.
+CARGO_TEST = umask 022; $(CARGO) test --locked
+
 .PHONY: help setup build demo test lint fmt bench soak install clean
 
 help:
@@ -35,8 +38,8 @@ demo:
 
 test:
 	@scripts/setup test
-	$(CARGO) test --locked --no-default-features --lib
-	$(CARGO) test --locked
+	$(CARGO_TEST) --no-default-features --lib
+	$(CARGO_TEST)
 
 lint:
 	$(CARGO) fmt --check
@@ -48,13 +51,13 @@ fmt:
 
 bench:
 	@scripts/setup test
-	$(CARGO) bench --locked --bench apply
+	umask 022; $(CARGO) bench --locked --bench apply
 
 # The same tests as in `make test`, with larger counts.
 soak:
 	@scripts/setup test
-	PORTGRAVE_TEST_POLICIES=20000 PORTGRAVE_TEST_BATCHES=20000 PORTGRAVE_TEST_KILLS=500 $(CARGO) test --locked \
-		--test meaning --test kernel_fake --test cli
+	export PORTGRAVE_TEST_POLICIES=20000 PORTGRAVE_TEST_BATCHES=20000 PORTGRAVE_TEST_KILLS=500; \
+		$(CARGO_TEST) --test meaning --test kernel_fake --test cli
 
 install: build
 	install -D -m 0755 $(INSTALL_BINARY) "$(DESTDIR)$(PREFIX)/sbin/portgrave"
