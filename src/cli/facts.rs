@@ -4,7 +4,7 @@ use super::load::unreadable;
 use crate::diag::{Finding, Findings, codes};
 use crate::host::files::{self, Owner};
 use crate::host::{interfaces, resolvconf};
-use crate::model::{AddressBook, LearnedAddress, ListRef, Policy, Rule, never};
+use crate::model::{AddressBook, LearnedAddress, ListRef, Policy, Rule, Source, never};
 use crate::policy::{Settings, parse_names};
 use crate::store;
 use crate::types::{AddrRange, HostName, ListErrors, parse_list};
@@ -42,7 +42,7 @@ pub(super) fn gather(settings: &Settings, policy: &Policy, names: Option<&Path>)
 impl Facts {
     /// The servers to ask, and what a group with `resolv-conf` holds: those of the settings, else those of resolv.conf.
     fn servers(&mut self, settings: &Settings, policy: &Policy) {
-        let in_use = policy.rules.iter().find(|rule| rule.peers.resolv_conf);
+        let in_use = policy.rules.iter().find(|rule| rule.peers.has(&Source::ResolvConf));
         if let Some(servers) = &settings.resolver.servers {
             self.book.dns_servers.clone_from(servers);
             self.book.resolv_conf = servers.iter().map(SocketAddr::ip).collect();
@@ -103,7 +103,7 @@ impl Facts {
         let lists: BTreeSet<(&ListRef, crate::diag::Span)> = policy
             .rules
             .iter()
-            .flat_map(|rule| rule.peers.lists.iter().map(|list| (list, rule.origin)))
+            .flat_map(|rule| rule.peers.lists().into_iter().map(|list| (list, rule.origin)))
             .collect();
         for (list, origin) in lists {
             if self.book.lists.contains_key(&list.path) {
@@ -184,7 +184,9 @@ impl Facts {
         let given = self.book.names.iter().filter(|(name, _)| policy.names.contains_key(*name));
         let addresses =
             given.flat_map(|(name, list)| list.iter().map(move |learned| (name, learned.address)));
-        let left_out = addresses.filter(|(_, address)| never::refuses(&self.book, *address));
+        let opened = |name: &HostName| policy.names.get(name).map_or(&[][..], |names| &names.allow_net);
+        let left_out =
+            addresses.filter(|(name, address)| !never::may_stand(&self.book, opened(name), *address));
         let warnings: Vec<Finding> = left_out.map(|(name, address)| left_out_of(name, address)).collect();
         warnings.into_iter().for_each(|warning| self.findings.push(warning));
     }

@@ -135,7 +135,7 @@ impl Build<'_> {
         for (_, rule) in self.rules(side.direction, Action::Allow).filter(|(_, rule)| rule.helper.is_some()) {
             ports.extend(rule.ports.iter().filter_map(|entry| match entry {
                 PortMatch::Ports(of, range) if *of == protocol => Some(*range),
-                PortMatch::Ports(..) | PortMatch::Any => None,
+                PortMatch::Ports(..) | PortMatch::Icmp(..) | PortMatch::Protocol(_) | PortMatch::Any => None,
             }));
         }
         ports.sort_unstable();

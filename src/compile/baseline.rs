@@ -272,7 +272,7 @@ impl Build<'_> {
     }
 
     pub(super) fn never_set(&mut self, family: Family) {
-        let named = self.policy.rules.iter().any(|rule| !rule.peers.names.is_empty());
+        let named = self.policy.rules.iter().any(|rule| rule.peers.names().next().is_some());
         if named {
             let ranges = never::ranges(self.book, family);
             let set = super::emit::address_set(family, &ranges.iter().collect::<Vec<_>>());

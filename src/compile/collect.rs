@@ -3,16 +3,13 @@
 
 use super::cells::{Area, Rank};
 use super::{Build, Side};
-use crate::model::{Action, BROADCAST, ListRef, Rule, never};
+use crate::model::{Action, BROADCAST, ListRef, Rule, Source, never};
 use crate::types::{AddrRange, Direction, Family, PortMatch, PortRange, Protocol};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// An index into the policy's rules, which are sorted by name.
 pub(super) type RuleIndex = usize;
-
-/// The ports of `any`, less one, and one more than every port of one protocol: it ranks last.
-const ANY_PORTS: u32 = 1 << 16;
 
 /// What the rules of one action and side say.
 #[derive(Default)]
@@ -71,14 +68,14 @@ impl Build<'_> {
                     stages.add_name(address, *ports, index, life);
                 }
             }
-            if !rule.peers.names.is_empty() {
+            if rule.peers.names().next().is_some() {
                 let wide = |ports: &PortMatch| single(*ports).is_none();
                 stages.wide_names.extend(linear(rule.ports.iter().copied().filter(wide), index, None));
             }
-            for list in &rule.peers.lists {
+            for list in rule.peers.lists() {
                 stages.lists.extend(linear(rule.ports.iter().copied(), index, Some(list.clone())));
             }
-            if rule.peers.any {
+            if rule.peers.has(&Source::Any) {
                 for ports in &rule.ports {
                     stages.add_any(*ports, index);
                 }
@@ -93,11 +90,15 @@ impl Build<'_> {
     /// The written addresses of a rule's peers, of one family. Loopback addresses are the baseline's: from another
     /// interface than `lo` they are never let in.
     pub(super) fn written(&self, side: Side, rule: &Rule) -> Vec<Written> {
-        let mut ranges = rule.peers.ranges.clone();
-        if rule.peers.resolv_conf {
+        let mut ranges: Vec<AddrRange> = rule
+            .peers
+            .sources()
+            .filter_map(|source| if let Source::Range(range) = source { Some(*range) } else { None })
+            .collect();
+        if rule.peers.has(&Source::ResolvConf) {
             ranges.extend(self.book.resolv_conf.iter().map(|server| AddrRange::single(*server)));
         }
-        if rule.peers.broadcast && side.direction == Direction::Out {
+        if rule.peers.has(&Source::Broadcast) && side.direction == Direction::Out {
             ranges.extend(self.book.broadcast.iter().map(|address| AddrRange::single(*address)));
             ranges.push(AddrRange::single(BROADCAST));
         }
@@ -110,7 +111,7 @@ impl Build<'_> {
 
     /// The looked-up addresses of a rule's peers, of one family, without those that a name may never stand for.
     pub(super) fn looked_up(&self, side: Side, rule: &Rule) -> Vec<(u128, Duration)> {
-        let learned = rule.peers.names.iter().filter_map(|name| self.book.names.get(name)).flatten();
+        let learned = rule.peers.names().filter_map(|name| self.book.names.get(name)).flatten();
         let usable = learned.filter(|learned| {
             // A timeout of zero would make an element permanent.
             Family::of(learned.address) == side.family
@@ -149,15 +150,12 @@ impl Stages {
 pub(super) fn single(ports: PortMatch) -> Option<(u8, u16)> {
     match ports {
         PortMatch::Ports(protocol, range) if range.is_single() => Some((protocol.number(), range.first())),
-        PortMatch::Ports(..) | PortMatch::Any => None,
+        PortMatch::Ports(..) | PortMatch::Icmp(..) | PortMatch::Protocol(_) | PortMatch::Any => None,
     }
 }
 
 fn width(ports: PortMatch) -> u32 {
-    match ports {
-        PortMatch::Ports(_, range) => u32::from(range.span()),
-        PortMatch::Any => ANY_PORTS,
-    }
+    ports.width()
 }
 
 /// The areas of an entry among the protocols with ports: `any` has one in each.
@@ -175,6 +173,7 @@ fn areas(written: Written, ports: PortMatch, rule: RuleIndex) -> Vec<(Area, Rank
     };
     match ports {
         PortMatch::Ports(protocol, range) => vec![area(protocol, range)],
+        PortMatch::Icmp(..) | PortMatch::Protocol(_) => Vec::new(),
         PortMatch::Any => {
             let all = PortRange::new(0, u16::MAX).expect("in order");
             Protocol::ALL.into_iter().map(|protocol| area(protocol, all)).collect()

@@ -55,7 +55,7 @@ pub fn compile(policy: &Policy, book: &AddressBook, features: &Features) -> Resu
 
 fn too_many_cells(policy: &Policy, cells: usize) -> Finding {
     let mut wide: Vec<&PolicyRule> = policy.rules.iter().collect();
-    wide.sort_by_key(|rule| std::cmp::Reverse(rule.peers.ranges.len() * rule.ports.len()));
+    wide.sort_by_key(|rule| std::cmp::Reverse(rule.peers.parts.len() * rule.ports.len()));
     let names: Vec<&str> = wide.iter().take(3).map(|rule| rule.name.as_str()).collect();
     Finding::error(
         "PG502",

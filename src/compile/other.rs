@@ -52,7 +52,9 @@ impl Build<'_> {
             let before = guard_loopback(side, action, RuleBuilder::new()).lookup(&peer, &set, false);
             self.other_line(side, line, before, lines);
         }
-        let any = self.rules(side.direction, action).find(|(_, rule)| rule.peers.any && has_any(&rule.ports));
+        let any = self
+            .rules(side.direction, action)
+            .find(|(_, rule)| rule.peers.has(&crate::model::Source::Any) && has_any(&rule.ports));
         if let Some((index, rule)) = any {
             let origin = Some(rule.origin);
             let before = guard_loopback(side, action, RuleBuilder::new()).origin(origin);

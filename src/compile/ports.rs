@@ -82,7 +82,7 @@ impl Build<'_> {
         let mut counts = (0, 0);
         for (_, rule) in self.rules(side.direction, action) {
             let single = |ports: &&crate::types::PortMatch| super::collect::single(**ports).is_some();
-            let entries = rule.peers.names.len() * rule.ports.iter().filter(single).count();
+            let entries = rule.peers.names().count() * rule.ports.iter().filter(single).count();
             if rule.helper.is_some() { counts.1 += entries } else { counts.0 += entries }
         }
         counts
@@ -98,7 +98,7 @@ impl Build<'_> {
             let value = elements.entry(key).or_insert_with(key::nothing);
             value.timeout = value.timeout.max(Some(life));
         }
-        let size = Self::names_size(rule.peers.names.len());
+        let size = Self::names_size(rule.peers.names().count());
         let head = key::expiring(vec![key::address_field(side.family)], SetData::None, size, NAMES_TIMEOUT);
         self.add_set(&set, crate::ruleset::Set { elements: Elements::Known(elements), ..head });
         set

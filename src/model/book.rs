@@ -33,4 +33,6 @@ pub struct AddressBook {
     pub broadcast: Vec<IpAddr>,
     /// The user that the agent asks DNS as.
     pub agent_uid: u32,
+    /// Local users that rules name; `None`: there is no such user now.
+    pub users: BTreeMap<String, Option<u32>>,
 }

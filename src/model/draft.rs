@@ -3,7 +3,7 @@
 use super::groups::{self, Holds};
 use super::merge::Merged;
 use super::services::{self, Opens};
-use super::{Action, Peers, Rule};
+use super::{Action, PeerPart, Peers, Rule, Source};
 use crate::diag::{Finding, Findings, did_you_mean};
 use crate::policy::{Peer, RuleEntry};
 use crate::types::{Direction, PortMatch, Protocol};
@@ -54,6 +54,7 @@ impl<'a> DraftRule<'a> {
         };
         let reaches = |entry: &PortMatch| match entry {
             PortMatch::Any => true,
+            PortMatch::Icmp(..) | PortMatch::Protocol(_) => false,
             PortMatch::Ports(of, range) => *of == protocol && range.contains(port),
         };
         let allows = self.on && self.entry.action == Action::Allow;
@@ -67,8 +68,13 @@ impl<'a> DraftRule<'a> {
             origin: entry.name.span,
             direction: entry.direction.value,
             action: entry.action,
+            audit: false,
             ports: self.opens.ports.clone(),
             helper: self.opens.helper.clone().filter(|_| entry.action == Action::Allow),
+            from_ports: Vec::new(),
+            interfaces: None,
+            local: Vec::new(),
+            users: Vec::new(),
             peers: self.peers(),
             purpose: entry.purpose.clone(),
             rows: entry.rows.clone(),
@@ -77,14 +83,15 @@ impl<'a> DraftRule<'a> {
 
     fn peers(&self) -> Peers {
         let holds = &self.holds;
+        let mut sources: Vec<Source> = holds.ranges.iter().copied().map(Source::Range).collect();
+        sources.extend(holds.resolv_conf.then_some(Source::ResolvConf));
+        sources.extend(holds.broadcast.then_some(Source::Broadcast));
+        sources.extend(holds.names.keys().map(|name| Source::Name((*name).clone())));
+        sources.extend(holds.lists.iter().cloned().map(Source::List));
+        sources.extend(holds.any.then_some(Source::Any));
         Peers {
             written: self.entry.peers.iter().map(|peer| written(&peer.value)).collect(),
-            any: holds.any,
-            ranges: holds.ranges.iter().copied().collect(),
-            names: holds.names.keys().map(|name| (*name).clone()).collect(),
-            lists: holds.lists.iter().cloned().collect(),
-            resolv_conf: holds.resolv_conf,
-            broadcast: holds.broadcast,
+            parts: sources.into_iter().map(|source| PeerPart { source, except: Vec::new() }).collect(),
         }
     }
 }

@@ -86,24 +86,26 @@ pub(super) fn name_policies<'a>(
             ttl_floor: definition.ttl_floor,
             ttl_cap: definition.ttl_cap,
             grace: definition.grace,
+            allow_net: Vec::new(),
         };
         if says == NamePolicy::default() {
             continue;
         }
         for name in expand(merged, group.members()).names.into_keys() {
             let policy = policies.entry(name).or_default();
-            *policy = longest(*policy, says);
+            *policy = longest(policy, &says);
         }
     }
     policies
 }
 
-fn longest(a: NamePolicy, b: NamePolicy) -> NamePolicy {
+fn longest(a: &NamePolicy, b: &NamePolicy) -> NamePolicy {
     let max = |a: Option<Duration>, b: Option<Duration>| a.max(b);
     NamePolicy {
         ttl_floor: max(a.ttl_floor, b.ttl_floor),
         ttl_cap: max(a.ttl_cap, b.ttl_cap),
         grace: max(a.grace, b.grace),
+        allow_net: [a.allow_net.as_slice(), &b.allow_net].concat(),
     }
 }
 
@@ -128,7 +130,13 @@ impl<'a> Holds<'a> {
         let Some(definition) = group.definition else { return };
         self.resolv_conf |= definition.resolv_conf;
         if let Some(path) = &definition.file {
-            self.lists.insert(ListRef { group: name.into(), path: path.value.clone() });
+            self.lists.insert(ListRef {
+                group: name.into(),
+                path: path.value.clone(),
+                span: path.span,
+                min_entries: None,
+                max_shrink: None,
+            });
         }
     }
 }

@@ -20,7 +20,7 @@ pub fn resolve(parsed: &ParsedPolicy) -> (Policy, Findings) {
 
     let mut rules: Vec<_> = draft.rules_on().map(|rule| rule.finish()).collect();
     rules.sort_by(|a, b| a.name.cmp(&b.name));
-    (Policy { baseline, rules, names: names(&draft) }, findings)
+    (Policy { default: super::Defaults::default(), baseline, rules, names: names(&draft) }, findings)
 }
 
 /// Every name that a rule reaches, with how long its addresses are kept.
@@ -29,5 +29,5 @@ fn names(draft: &Draft) -> BTreeMap<HostName, NamePolicy> {
         draft.rules_on().flat_map(|rule| rule.holds.groups.iter().copied()).collect();
     let policies = groups::name_policies(&draft.merged, &groups);
     let reached = draft.rules_on().flat_map(|rule| rule.holds.names.keys().copied());
-    reached.map(|name| (name.clone(), policies.get(name).copied().unwrap_or_default())).collect()
+    reached.map(|name| (name.clone(), policies.get(name).cloned().unwrap_or_default())).collect()
 }

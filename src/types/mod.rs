@@ -1,11 +1,15 @@
 //! Values that cannot be wrong: each is made by a constructor that refuses nonsense.
 
 mod address;
+mod icmp;
+mod interface;
 mod list;
 mod names;
 mod port;
 
 pub use address::{AddrRange, AddressError, Family};
+pub use icmp::type_names as icmp_type_names;
+pub use interface::{InterfaceError, InterfacePattern};
 pub use list::{ListContents, ListErrors, parse_list};
 pub use names::{HostName, HostNameError, NameError, RuleName};
 pub use port::{PortError, PortMatch, PortRange, Protocol};
