@@ -4,9 +4,9 @@ use super::reader::{Reader, Value, Wanted};
 use super::{Spanned, check_name};
 use crate::diag::codes;
 
-type Switches = Vec<(Spanned<String>, bool)>;
+type Named = Vec<(Spanned<String>, bool)>;
 
-pub(super) fn features(reader: &mut Reader, value: &Value<'_>) -> Switches {
+pub(super) fn features(reader: &mut Reader, value: &Value<'_>) -> Named {
     let all =
         switches(reader, value, Wanted::new("a table of switches", "[features], and below it: pmm = true"));
     for (name, _) in &all {
@@ -15,7 +15,7 @@ pub(super) fn features(reader: &mut Reader, value: &Value<'_>) -> Switches {
     all
 }
 
-pub(super) fn baseline(reader: &mut Reader, value: &Value<'_>) -> Switches {
+pub(super) fn baseline(reader: &mut Reader, value: &Value<'_>) -> Named {
     const CONTAINERS: &str = "containers";
     let wanted = Wanted::new("a table of switches", "[baseline], and below it: dhcp = false");
     let mut all = switches(reader, value, wanted);
@@ -27,7 +27,7 @@ pub(super) fn baseline(reader: &mut Reader, value: &Value<'_>) -> Switches {
     all
 }
 
-fn switches(reader: &mut Reader, value: &Value<'_>, wanted: Wanted) -> Switches {
+fn switches(reader: &mut Reader, value: &Value<'_>, wanted: Wanted) -> Named {
     let Some(table) = reader.table(value, wanted) else { return Vec::new() };
     let mut switches = Vec::new();
     for (key, value) in table.iter() {
