@@ -39,6 +39,7 @@ codes! {
     BAD_SERVER = "PG213": "not an address of a DNS server, or an empty list of them";
     FLOOR_ABOVE_CAP = "PG214": "`ttl-floor` above `ttl-cap`";
     NAMED_TWICE = "PG215": "a vendor policy is named twice";
+    BAD_NUMBER = "PG216": "a number out of its bounds, or not a percentage";
 
     DEFINED_TWICE = "PG301": "two definitions of a group, service or switch in one layer that differ";
     TWO_RULES = "PG302": "two rules of one name";

@@ -1,6 +1,6 @@
 //! Groups resolved: references that exist, no group within itself, and what a list of peers holds in the end.
 
-use super::merge::{Group, Merged};
+use super::merge::{Group, Merged, value};
 use super::{ListRef, NamePolicy};
 use crate::diag::{Finding, Findings, Span, did_you_mean};
 use crate::policy::{Peer, Spanned};
@@ -134,8 +134,8 @@ impl<'a> Holds<'a> {
                 group: name.into(),
                 path: path.value.clone(),
                 span: path.span,
-                min_entries: None,
-                max_shrink: None,
+                min_entries: value(&definition.min_entries),
+                max_shrink: value(&definition.max_shrink),
             });
         }
     }

@@ -173,7 +173,7 @@ fn values<T: Clone>(spanned: &[Spanned<T>]) -> Vec<T> {
     spanned.iter().map(|entry| entry.value.clone()).collect()
 }
 
-fn value<T: Clone>(spanned: &Option<Spanned<T>>) -> Option<T> {
+pub(super) fn value<T: Clone>(spanned: &Option<Spanned<T>>) -> Option<T> {
     spanned.as_ref().map(|entry| entry.value.clone())
 }
 
@@ -189,6 +189,8 @@ fn same_group(a: &&HostGroup, b: &&HostGroup) -> bool {
     members(a) == members(b)
         && value(&a.file) == value(&b.file)
         && a.resolv_conf == b.resolv_conf
+        && value(&a.min_entries) == value(&b.min_entries)
+        && value(&a.max_shrink) == value(&b.max_shrink)
         && times(a) == times(b)
 }
 

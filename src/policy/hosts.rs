@@ -11,6 +11,9 @@ use std::path::PathBuf;
 pub(super) const TTL: (&str, &str) = ("1s", "30d");
 pub(super) const GRACE: (&str, &str) = ("0s", "30d");
 
+/// More lines than a list file may have bytes.
+const MOST_ENTRIES: i64 = 67_108_864;
+
 pub(super) fn parse(reader: &mut Reader, value: &Value<'_>) -> Vec<HostGroup> {
     const WANTED: Wanted =
         Wanted::new("a table of host groups", "[hosts], and below it: admins = [\"192.0.2.0/24\"]");
@@ -49,7 +52,34 @@ fn long_form(reader: &mut Reader, name: &Spanned<String>, table: &Table<'_>) -> 
         ttl_floor,
         ttl_cap,
         grace,
+        min_entries: table.get("min-entries").and_then(|value| min_entries(reader, value)),
+        max_shrink: table.get("max-shrink").and_then(|value| max_shrink(reader, value)),
     }
+}
+
+fn min_entries(reader: &mut Reader, value: &Value<'_>) -> Option<Spanned<u64>> {
+    const WANTED: Wanted = Wanted::new("a number of entries", "the number without quotes, as in 1000");
+    let span = reader.of(value);
+    let number = reader.integer(value, WANTED)?;
+    if !(1..=MOST_ENTRIES).contains(&number) {
+        let message = format!("{number} is out of bounds");
+        reader.error(codes::BAD_NUMBER, span, message, format!("write 1 to {MOST_ENTRIES}"));
+        return None;
+    }
+    Some(Spanned { value: number.unsigned_abs(), span })
+}
+
+fn max_shrink(reader: &mut Reader, value: &Value<'_>) -> Option<Spanned<u8>> {
+    const WANTED: Wanted = Wanted::new("a percentage in quotes", "\"40%\"");
+    let span = reader.of(value);
+    let text = reader.string(value, WANTED)?;
+    let percent = text.strip_suffix('%').and_then(|number| number.parse::<u8>().ok());
+    let Some(percent) = percent.filter(|percent| (1..=100).contains(percent)) else {
+        let message = format!("\"{text}\" is no percentage from 1 to 100");
+        reader.error(codes::BAD_NUMBER, span, message, "write a whole number and %, as in \"40%\"");
+        return None;
+    };
+    Some(Spanned { value: percent, span })
 }
 
 fn file(reader: &mut Reader, value: &Value<'_>) -> Option<Spanned<PathBuf>> {

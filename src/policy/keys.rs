@@ -121,12 +121,20 @@ pub(super) static RULE: Section = Section {
 pub(super) static HOST_GROUP: Section = Section {
     place: "in a host group",
     home: "in a host group, under [hosts]",
-    keys: &["members", "add", "file", "resolv-conf", "ttl-floor", "ttl-cap", "grace"],
+    keys: &[
+        "members",
+        "add",
+        "file",
+        "resolv-conf",
+        "ttl-floor",
+        "ttl-cap",
+        "grace",
+        "min-entries",
+        "max-shrink",
+    ],
     not_yet: &[
         ("except", "write the addresses that remain"),
         ("allow-net", "write the private addresses themselves"),
-        ("min-entries", "leave it out: a list of any length is taken"),
-        ("max-shrink", "leave it out: a list that has shrunk is taken"),
     ],
     called: &[("hosts", "members"), ("peers", "members"), ("addresses", "members"), ("path", "file")],
 };

@@ -66,6 +66,10 @@ pub struct HostGroup {
     pub ttl_floor: Option<Duration>,
     pub ttl_cap: Option<Duration>,
     pub grace: Option<Duration>,
+    /// Of `file`: fewer entries are not taken.
+    pub min_entries: Option<Spanned<u64>>,
+    /// Of `file`, in percent: a list that has shrunk by more is not taken.
+    pub max_shrink: Option<Spanned<u8>>,
 }
 
 #[derive(Clone, Debug)]
