@@ -93,16 +93,19 @@ impl Build<'_> {
     /// that has opened one this way.
     fn ftp_data_lines(&mut self, direction: Direction, chain: &str, counter: &str) {
         let data = PortRange::new(1024, u16::MAX).expect("in order");
-        let helper = |direction| self.rules_of(direction).any(|(_, rule)| has_helper(rule));
-        let (with_control, against_control) = (helper(direction), helper(opposite(direction)));
-        if against_control {
+        let helped = |direction, family| {
+            let side = Side { direction, family };
+            self.rules_of(direction).any(|(_, rule)| has_helper(rule) && self.applies(side, rule))
+        };
+        let with_control = Family::BOTH.map(|family| helped(direction, family));
+        if Family::BOTH.into_iter().any(|family| helped(opposite(direction), family)) {
             let active =
                 RuleBuilder::new().ct_helper("ftp").source_port(Protocol::Tcp, PortRange::single(20));
             let active = active.destination_port(Protocol::Tcp, data);
             self.append(chain, active.counter(counter).verdict(Verdict::Accept));
         }
-        if with_control {
-            for family in Family::BOTH {
+        for (family, with_control) in Family::BOTH.into_iter().zip(with_control) {
+            if with_control {
                 let side = Side { direction, family };
                 let passive = RuleBuilder::new().ct_helper("ftp");
                 let passive = passive.lookup(&[Part::Peer(direction, family)], &ftp_peers(side), false);

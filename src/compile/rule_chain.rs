@@ -3,10 +3,9 @@
 
 use super::cells::Stack;
 use super::collect::RuleIndex;
-use super::key::{self, KeyBytes};
 use super::{Build, Side};
 use crate::model::{Action, Rule, User};
-use crate::ruleset::{Field, Part, RuleBuilder, SetData, Verdict};
+use crate::ruleset::{Part, RuleBuilder, Verdict};
 use crate::types::Direction;
 use sha2::{Digest, Sha256};
 
@@ -86,36 +85,31 @@ impl Build<'_> {
         chain
     }
 
-    /// The conditions of a rule: a line for each pattern of its interfaces.
+    /// The conditions of a rule: a line for each pattern of its interfaces and each of its users.
     pub(super) fn conditions(&mut self, side: Side, rule: &Rule) -> Vec<RuleBuilder> {
-        let start = || RuleBuilder::new().origin(Some(rule.origin));
-        let starts: Vec<RuleBuilder> = match &rule.interfaces {
-            None => vec![start()],
-            Some(patterns) => {
-                patterns.iter().map(|pattern| start().interface(side.direction, pattern.as_str())).collect()
-            }
+        let patterns: Vec<Option<&str>> = match &rule.interfaces {
+            None => vec![None],
+            Some(patterns) => patterns.iter().map(|pattern| Some(pattern.as_str())).collect(),
         };
-        starts.into_iter().map(|line| self.more_conditions(side, rule, line)).collect()
-    }
-
-    fn more_conditions(&mut self, side: Side, rule: &Rule, mut line: RuleBuilder) -> RuleBuilder {
-        line = self.user_condition(side, rule, line);
-        line = self.local_condition(side, rule, line);
-        self.from_condition(side, rule, line)
-    }
-
-    fn user_condition(&mut self, side: Side, rule: &Rule, line: RuleBuilder) -> RuleBuilder {
-        match self.uids(rule).as_slice() {
-            [] => line,
-            [uid] => line.socket_uid(*uid),
-            many => {
-                let name = format!("{}.users.{}", side.direction.as_str(), rule.name);
-                let key = |uid: &u32| (KeyBytes::default().native(*uid).key(), key::nothing());
-                let set = key::hash(vec![Field::Uid], SetData::None, many.iter().map(key).collect());
-                self.add_set(&name, set);
-                line.lookup(&[Part::SocketUid], &name, false)
-            }
+        let users: Vec<Option<u32>> =
+            if rule.users.is_empty() { vec![None] } else { self.uids(rule).into_iter().map(Some).collect() };
+        let mut lines = Vec::new();
+        for (pattern, user) in
+            patterns.iter().flat_map(|pattern| users.iter().map(move |user| (*pattern, *user)))
+        {
+            let line = RuleBuilder::new().origin(Some(rule.origin));
+            let line = match pattern {
+                Some(pattern) => line.interface(side.direction, pattern),
+                None => line,
+            };
+            let line = match user {
+                Some(uid) => line.socket_uid(uid),
+                None => line,
+            };
+            let line = self.local_condition(side, rule, line);
+            lines.push(self.from_condition(side, rule, line));
         }
+        lines
     }
 
     fn local_condition(&mut self, side: Side, rule: &Rule, line: RuleBuilder) -> RuleBuilder {

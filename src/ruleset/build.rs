@@ -24,8 +24,6 @@ pub enum Part {
     IcmpType(Family),
     /// The source port, of any transport protocol.
     SourcePort,
-    /// The local user whose socket sends the packet.
-    SocketUid,
 }
 
 const PROTO_ICMP: u8 = 1;
@@ -300,12 +298,7 @@ impl RuleBuilder {
                 self.need_family(family);
                 self.need_protocol(if family == Family::V4 { PROTO_ICMP } else { PROTO_ICMPV6 });
             }
-            Part::L4Proto
-            | Part::NfProto
-            | Part::CtState
-            | Part::DestinationPort
-            | Part::SourcePort
-            | Part::SocketUid => {}
+            Part::L4Proto | Part::NfProto | Part::CtState | Part::DestinationPort | Part::SourcePort => {}
         }
     }
 
@@ -320,7 +313,6 @@ impl RuleBuilder {
             Part::CtState => (Expr::Ct { key: CtKey::State, dreg }, "ct state"),
             Part::DestinationPort => (transport(2, 2), "th dport"),
             Part::SourcePort => (transport(0, 2), "th sport"),
-            Part::SocketUid => (Expr::Meta { key: MetaKey::SkUid, dreg }, "meta skuid"),
             Part::PeerTcpPort(Direction::In) | Part::LocalTcpPort(Direction::Out) => {
                 (transport(0, 2), "tcp sport")
             }
@@ -347,7 +339,6 @@ impl Part {
             | Self::CtState
             | Self::DestinationPort
             | Self::SourcePort
-            | Self::SocketUid
             | Self::PeerTcpPort(_)
             | Self::LocalTcpPort(_)
             | Self::IcmpType(_) => 1,

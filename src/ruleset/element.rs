@@ -15,14 +15,13 @@ pub enum Field {
     CtState,
     IcmpType,
     Icmpv6Type,
-    Uid,
 }
 
 impl Field {
     /// Length of a value in octets.
     pub fn octets(self) -> usize {
         match self {
-            Self::Ipv4Addr | Self::CtState | Self::Uid => 4,
+            Self::Ipv4Addr | Self::CtState => 4,
             Self::Ipv6Addr => 16,
             Self::InetService => 2,
             Self::InetProto | Self::NfProto | Self::IcmpType | Self::Icmpv6Type => 1,
@@ -45,7 +44,6 @@ impl Field {
             Self::CtState => "ct_state",
             Self::IcmpType => "icmp_type",
             Self::Icmpv6Type => "icmpv6_type",
-            Self::Uid => "uid",
         }
     }
 
@@ -60,13 +58,12 @@ impl Field {
             Self::IcmpType => 14,
             Self::CtState => 26,
             Self::Icmpv6Type => 29,
-            Self::Uid => 30,
         }
     }
 }
 
 /// A key: the fields one after the other, each padded with zeros to a multiple of four octets (also in a set of one
-/// field); addresses, ports in network order, `ct_state` and `uid` in host order. For `interval` sets `last` is the end, inclusive.
+/// field); addresses, ports in network order, `ct_state` in host order. For `interval` sets `last` is the end, inclusive.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ElementKey {
     pub first: Box<[u8]>,

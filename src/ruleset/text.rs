@@ -138,8 +138,7 @@ fn as_address(field: Field, bytes: &[u8]) -> Option<IpAddr> {
         | Field::NfProto
         | Field::CtState
         | Field::IcmpType
-        | Field::Icmpv6Type
-        | Field::Uid => None,
+        | Field::Icmpv6Type => None,
     }
 }
 
@@ -153,7 +152,6 @@ fn value_words(field: Field, bytes: &[u8]) -> String {
         Field::NfProto if number == 2 => "ipv4".into(),
         Field::NfProto if number == 10 => "ipv6".into(),
         Field::CtState => ct_state_name(bytes),
-        Field::Uid => <[u8; 4]>::try_from(bytes).map_or(0, u32::from_ne_bytes).to_string(),
         Field::InetService
         | Field::NfProto
         | Field::IcmpType

@@ -79,7 +79,6 @@ fn field_of_type(code: u32) -> Option<Field> {
         14 => Field::IcmpType,
         26 => Field::CtState,
         29 => Field::Icmpv6Type,
-        30 => Field::Uid,
         _ => return None,
     })
 }

@@ -113,7 +113,6 @@ fn every_type_of_field_is_known_by_its_number() {
         Field::NfProto,
         Field::CtState,
         Field::IcmpType,
-        Field::Uid,
         Field::Icmpv6Type,
     ] {
         let (header, body) = body_of(msg::NEWSET, |w| {
