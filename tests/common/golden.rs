@@ -79,7 +79,8 @@ fn address_book(text: &str) -> AddressBook {
 
 /// `[users]`: uids by name; `false` for a user that is not there.
 fn users(table: &toml::Table) -> std::collections::BTreeMap<String, Option<u32>> {
-    let inner = table.get("users").map(|value| value.as_table().expect("a table").clone()).unwrap_or_default();
+    let inner =
+        table.get("users").map(|value| value.as_table().expect("a table").clone()).unwrap_or_default();
     let uid = |value: toml::Value| value.as_integer().map(|uid| u32::try_from(uid).expect("a uid"));
     inner.into_iter().map(|(name, value)| (name, uid(value))).collect()
 }
