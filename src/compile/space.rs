@@ -2,7 +2,7 @@
 
 use super::key::KeyBytes;
 use super::{Build, Side};
-use crate::model::Action;
+use crate::model::{Action, Rule};
 use crate::ruleset::{Field, Part};
 use crate::types::{Direction, PortMatch, PortRange, Protocol};
 
@@ -80,7 +80,8 @@ impl Build<'_> {
     pub(super) fn protocols(&self, direction: Direction) -> Vec<Protocol> {
         let names = |protocol: Protocol| {
             let of = |entry: &PortMatch| matches!(entry, PortMatch::Ports(named, _) if *named == protocol);
-            self.rules_of(direction).any(|(_, rule)| rule.ports.iter().any(of))
+            let from = |rule: &Rule| rule.from_ports.iter().any(|(named, _)| *named == protocol);
+            self.rules_of(direction).any(|(_, rule)| rule.ports.iter().any(of) || from(rule))
         };
         let always = |protocol: Protocol| protocol != Protocol::Sctp;
         Protocol::ALL.into_iter().filter(|protocol| always(*protocol) || names(*protocol)).collect()
