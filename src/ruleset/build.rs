@@ -22,6 +22,8 @@ pub enum Part {
     PeerTcpPort(Direction),
     LocalTcpPort(Direction),
     IcmpType(Family),
+    /// The source port, of any transport protocol.
+    SourcePort,
 }
 
 const PROTO_ICMP: u8 = 1;
@@ -86,15 +88,22 @@ impl RuleBuilder {
         self.say(format!("update @{set} {{ {words} }}"))
     }
 
-    /// The interface by name: `iifname` of an incoming packet, `oifname` of an outgoing one.
+    /// The interface by name, or with a closing `*` by the beginning of its name: `iifname` of an incoming packet, `oifname`
+    /// of an outgoing one.
     #[must_use]
     pub fn interface(mut self, direction: Direction, name: &str) -> Self {
         let (key, word) = match direction {
             Direction::In => (MetaKey::IifName, "iifname"),
             Direction::Out => (MetaKey::OifName, "oifname"),
         };
-        let mut data = name.as_bytes().to_vec();
-        data.resize(16, 0);
+        let data = match name.strip_suffix('*') {
+            Some(prefix) => prefix.as_bytes().to_vec(),
+            None => {
+                let mut whole = name.as_bytes().to_vec();
+                whole.resize(16, 0);
+                whole
+            }
+        };
         self.exprs.push(Expr::Meta { key, dreg: Reg(0) });
         self.compare(CmpOp::Eq, data);
         self.say(format!("{word} \"{name}\""))
@@ -289,7 +298,7 @@ impl RuleBuilder {
                 self.need_family(family);
                 self.need_protocol(if family == Family::V4 { PROTO_ICMP } else { PROTO_ICMPV6 });
             }
-            Part::L4Proto | Part::NfProto | Part::CtState | Part::DestinationPort => {}
+            Part::L4Proto | Part::NfProto | Part::CtState | Part::DestinationPort | Part::SourcePort => {}
         }
     }
 
@@ -303,6 +312,7 @@ impl RuleBuilder {
             Part::NfProto => (Expr::Meta { key: MetaKey::NfProto, dreg }, "meta nfproto"),
             Part::CtState => (Expr::Ct { key: CtKey::State, dreg }, "ct state"),
             Part::DestinationPort => (transport(2, 2), "th dport"),
+            Part::SourcePort => (transport(0, 2), "th sport"),
             Part::PeerTcpPort(Direction::In) | Part::LocalTcpPort(Direction::Out) => {
                 (transport(0, 2), "tcp sport")
             }
@@ -328,6 +338,7 @@ impl Part {
             | Self::NfProto
             | Self::CtState
             | Self::DestinationPort
+            | Self::SourcePort
             | Self::PeerTcpPort(_)
             | Self::LocalTcpPort(_)
             | Self::IcmpType(_) => 1,

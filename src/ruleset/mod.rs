@@ -62,6 +62,7 @@ pub struct BaseChain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
     Input,
+    Forward,
     Output,
 }
 

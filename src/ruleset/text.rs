@@ -42,6 +42,7 @@ impl fmt::Display for Ruleset {
 fn base_words(base: &BaseChain) -> String {
     let hook = match base.hook {
         Hook::Input => "input",
+        Hook::Forward => "forward",
         Hook::Output => "output",
     };
     let policy = match base.policy {

@@ -4,6 +4,7 @@ use super::StoreError;
 use super::files::Dir;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -58,6 +59,9 @@ pub struct Facts {
     pub connected: Vec<String>,
     pub broadcast: Vec<IpAddr>,
     pub agent_uid: u32,
+    /// Local users that rules name.
+    #[serde(default)]
+    pub users: BTreeMap<String, Option<u32>>,
 }
 
 impl Generation {

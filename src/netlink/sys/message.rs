@@ -64,6 +64,7 @@ pub fn chain<'a>(table: &'a Table, chain_name: &str, base: Option<BaseChain>) ->
     if let Some(base) = base {
         let hook = match base.hook {
             Hook::Input => nftnl::Hook::In,
+            Hook::Forward => nftnl::Hook::Forward,
             Hook::Output => nftnl::Hook::Out,
         };
         chain.set_type(ChainType::Filter);
