@@ -85,7 +85,7 @@ fn two_definitions_in_one_layer_are_an_error_unless_equal() {
 }
 
 #[test]
-fn two_rules_of_one_name_are_an_error_in_whatever_layer() {
+fn two_rules_of_one_name_are_an_error_unless_the_higher_one_replaces_the_lower() {
     let twice = |layer, second| sound().rule("a out dns 192.0.2.1").file(layer).rule(second);
     assert_eq!(twice(SITE, "a out dns 192.0.2.1").codes(), [""; 0]);
     assert_eq!(twice(SITE, "a out ntp 192.0.2.1").codes(), ["PG302"]);

@@ -11,7 +11,9 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) {
         findings.push(Finding::error("PG313", "the policy has no rule").help(
             "write a [[rule]] in the site's policy directory, or choose a shipped policy in portgrave.toml",
         ));
-    } else if !draft.rules_on().any(|rule| rule.lets_somebody_reach(Direction::In, Protocol::Tcp, SSH)) {
+    } else if !draft.passes_by_default(Direction::In)
+        && !draft.rules_on().any(|rule| rule.lets_somebody_reach(Direction::In, Protocol::Tcp, SSH))
+    {
         findings
             .push(Finding::warning("PG337", "no rule lets anybody reach this machine on tcp/22").help(
                 "if it is administered over SSH, add a rule with direction \"in\" and service \"ssh\"",
