@@ -50,6 +50,7 @@ impl Build<'_> {
         if self.has(BaselineRule::TcpNewIsSyn) {
             self.not_syn_chain(direction);
         }
+        self.container_chain(direction);
     }
 
     fn established_chain(&mut self, direction: Direction) {
@@ -192,7 +193,7 @@ impl Build<'_> {
 
     /// The ports of a side that a baseline rule is about.
     pub(super) fn baseline_ports(&self, side: Side, protocol: Protocol) -> Vec<PortRange> {
-        let mut ports = Vec::new();
+        let mut ports: Vec<PortRange> = self.container_ports(side, protocol).collect();
         if protocol == Protocol::Udp && self.has(BaselineRule::Dhcp) {
             ports.push(PortRange::single(dhcp_ports(side).1));
         }
@@ -204,7 +205,7 @@ impl Build<'_> {
         ports
     }
 
-    /// The baseline rules among the special ports of a side: the agent's own DNS, and DHCP.
+    /// The baseline rules among the special ports of a side: the agent's own DNS, DHCP, and both for containers.
     pub(super) fn baseline_port_lines(&mut self, side: Side, protocol: Protocol, chain: &str) {
         if side.direction == Direction::Out && self.has(BaselineRule::Dns) {
             self.dns_line(side, chain);
@@ -223,6 +224,7 @@ impl Build<'_> {
             let rule = rule.destination_port(Protocol::Udp, PortRange::single(to));
             self.append(chain, rule.counter(&counter).verdict(Verdict::Accept));
         }
+        self.container_lines(side, protocol, chain);
     }
 
     fn dns_line(&mut self, side: Side, chain: &str) {

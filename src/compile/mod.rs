@@ -7,10 +7,12 @@ mod base;
 mod baseline;
 mod cells;
 mod collect;
+mod containers;
 mod emit;
 mod key;
 mod other;
 mod ports;
+mod prerouting;
 
 pub use baseline::ADOPTED_SETS;
 
@@ -44,6 +46,7 @@ pub fn compile(policy: &Policy, book: &AddressBook, features: &Features) -> Resu
     }
     let mut build =
         Build { policy, book, ruleset: Ruleset::default(), cells: 0, findings: Findings::default() };
+    build.prerouting_chain();
     for direction in Direction::BOTH {
         build.direction(direction);
     }

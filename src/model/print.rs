@@ -5,8 +5,11 @@ use std::fmt;
 
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for rule in BaselineRule::ALL.into_iter().filter(|rule| !self.baseline.has(*rule)) {
-            writeln!(f, "baseline.{} off", rule.key())?;
+        for rule in BaselineRule::ALL {
+            let on = self.baseline.has(rule);
+            if on != rule.is_default() {
+                writeln!(f, "baseline.{} {}", rule.key(), if on { "on" } else { "off" })?;
+            }
         }
         for rule in &self.rules {
             writeln!(f, "{rule}")?;
