@@ -157,14 +157,13 @@ impl Build<'_> {
 
     /// The set of a list file's addresses of one family; `None` if it has none.
     pub(super) fn list_set(&mut self, family: Family, list: &ListRef) -> Option<String> {
-        let ranges = self.book.lists.get(&list.path)?;
-        let of_family: Vec<&AddrRange> = ranges.iter().filter(|range| range.family() == family).collect();
-        if of_family.is_empty() {
+        let ranges = self.book.lists.get(&list.path)?.of(family);
+        if ranges.is_empty() {
             return None;
         }
         let name = format!("list{}.{}", if family == Family::V4 { 4 } else { 6 }, list.group);
         if !self.ruleset.sets.contains_key(&name) {
-            self.add_set(&name, address_set(family, &of_family));
+            self.add_set(&name, key::addresses(ranges, list.span));
         }
         Some(name)
     }
