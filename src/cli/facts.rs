@@ -158,6 +158,7 @@ pub(super) fn stored(book: &AddressBook) -> store::Facts {
         connected: book.connected.iter().map(ToString::to_string).collect(),
         broadcast: book.broadcast.clone(),
         agent_uid: book.agent_uid,
+        users: book.users.clone(),
     }
 }
 
@@ -169,6 +170,7 @@ pub(super) fn book_of(facts: &store::Facts) -> Option<AddressBook> {
         connected: facts.connected.iter().map(|text| text.parse().ok()).collect::<Option<_>>()?,
         broadcast: facts.broadcast.clone(),
         agent_uid: facts.agent_uid,
+        users: facts.users.clone(),
         ..AddressBook::default()
     })
 }

@@ -22,11 +22,14 @@ pub enum Part {
     PeerTcpPort(Direction),
     LocalTcpPort(Direction),
     IcmpType(Family),
+    /// The source port, of any transport protocol.
+    SourcePort,
 }
 
 const PROTO_ICMP: u8 = 1;
 const PROTO_TCP: u8 = 6;
 const PROTO_ICMPV6: u8 = 58;
+const IFNAMSIZ: usize = 16;
 
 /// What the rule has already made sure of: nft writes each of these once a rule.
 #[derive(Default)]
@@ -86,18 +89,31 @@ impl RuleBuilder {
         self.say(format!("update @{set} {{ {words} }}"))
     }
 
-    /// The interface by name: `iifname` of an incoming packet, `oifname` of an outgoing one.
+    /// The interface by name, or with a closing `*` by the beginning of its name: `iifname` of an incoming packet, `oifname`
+    /// of an outgoing one.
     #[must_use]
     pub fn interface(mut self, direction: Direction, name: &str) -> Self {
         let (key, word) = match direction {
             Direction::In => (MetaKey::IifName, "iifname"),
             Direction::Out => (MetaKey::OifName, "oifname"),
         };
-        let mut data = name.as_bytes().to_vec();
-        data.resize(16, 0);
+        let mut data = name.trim_end_matches('*').as_bytes().to_vec();
+        if !name.ends_with('*') {
+            data.resize(IFNAMSIZ, 0);
+        }
         self.exprs.push(Expr::Meta { key, dreg: Reg(0) });
         self.compare(CmpOp::Eq, data);
         self.say(format!("{word} \"{name}\""))
+    }
+
+    /// `iifname != NAME`
+    #[must_use]
+    pub fn from_interface_other_than(mut self, name: &str) -> Self {
+        let mut data = name.as_bytes().to_vec();
+        data.resize(IFNAMSIZ, 0);
+        self.exprs.push(Expr::Meta { key: MetaKey::IifName, dreg: Reg(0) });
+        self.compare(CmpOp::Neq, data);
+        self.say(format!("iifname != \"{name}\""))
     }
 
     #[must_use]
@@ -289,7 +305,7 @@ impl RuleBuilder {
                 self.need_family(family);
                 self.need_protocol(if family == Family::V4 { PROTO_ICMP } else { PROTO_ICMPV6 });
             }
-            Part::L4Proto | Part::NfProto | Part::CtState | Part::DestinationPort => {}
+            Part::L4Proto | Part::NfProto | Part::CtState | Part::DestinationPort | Part::SourcePort => {}
         }
     }
 
@@ -303,6 +319,7 @@ impl RuleBuilder {
             Part::NfProto => (Expr::Meta { key: MetaKey::NfProto, dreg }, "meta nfproto"),
             Part::CtState => (Expr::Ct { key: CtKey::State, dreg }, "ct state"),
             Part::DestinationPort => (transport(2, 2), "th dport"),
+            Part::SourcePort => (transport(0, 2), "th sport"),
             Part::PeerTcpPort(Direction::In) | Part::LocalTcpPort(Direction::Out) => {
                 (transport(0, 2), "tcp sport")
             }
@@ -328,6 +345,7 @@ impl Part {
             | Self::NfProto
             | Self::CtState
             | Self::DestinationPort
+            | Self::SourcePort
             | Self::PeerTcpPort(_)
             | Self::LocalTcpPort(_)
             | Self::IcmpType(_) => 1,

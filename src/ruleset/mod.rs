@@ -63,7 +63,9 @@ pub struct BaseChain {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
+    Prerouting,
     Input,
+    Forward,
     Output,
 }
 

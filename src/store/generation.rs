@@ -5,6 +5,7 @@ use super::files::Dir;
 use super::lists::{self, ListFile, ListSource};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// The version of the format of the files.
@@ -44,6 +45,9 @@ pub struct Facts {
     pub connected: Vec<String>,
     pub broadcast: Vec<IpAddr>,
     pub agent_uid: u32,
+    /// Local users that rules name.
+    #[serde(default)]
+    pub users: BTreeMap<String, Option<u32>>,
 }
 
 impl Generation {
