@@ -52,6 +52,7 @@ pub fn parse_settings(
         findings.extend(reader.finish(()).err().unwrap_or_default());
     }
     findings.extend(merged.together());
+    findings.sort_by_place();
     if findings.has_errors() { Err(findings) } else { Ok(merged.settings) }
 }
 
@@ -255,7 +256,7 @@ mod tests {
         let text = "policy = [\"a\", \"a\", \"/b.toml\"]\nrevoke = 1\n[paths]\nstate-dir = \"s\"\n[resolver]\nttl-floor = \"2d\"\n\
                     min-interval = \"0s\"\n[guard]\n";
         let wrong = settings(text).unwrap_err();
-        assert_eq!(wrong, ["PG215", "PG206", "PG103", "PG209", "PG207", "PG103", "PG214"]);
+        assert_eq!(wrong, ["PG215", "PG206", "PG103", "PG209", "PG214", "PG207", "PG103"]);
     }
 
     /// The settings of several files, or the code of each finding with the file that it points into.
