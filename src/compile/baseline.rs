@@ -3,7 +3,6 @@
 use super::base::loopback_rule;
 use super::chains::never_set;
 use super::key::{self, KeyBytes};
-use super::peers::loopback;
 use super::rule_chain::has_helper;
 use super::{Build, Side};
 use crate::model::{BaselineRule, never};
@@ -52,6 +51,7 @@ impl Build<'_> {
         if self.has(BaselineRule::TcpNewIsSyn) {
             self.not_syn_chain(direction);
         }
+        self.container_chain(direction);
     }
 
     fn established_chain(&mut self, direction: Direction) {
@@ -197,7 +197,7 @@ impl Build<'_> {
 
     /// The ports of a side that a baseline rule is about.
     pub(super) fn baseline_ports(&self, side: Side, protocol: Protocol) -> Vec<PortRange> {
-        let mut ports = Vec::new();
+        let mut ports: Vec<PortRange> = self.container_ports(side, protocol).collect();
         if protocol == Protocol::Udp && self.has(BaselineRule::Dhcp) {
             ports.push(PortRange::single(dhcp_ports(side).1));
         }
@@ -209,7 +209,7 @@ impl Build<'_> {
         ports
     }
 
-    /// The baseline rules among the special ports of a side: the agent's own DNS, and DHCP.
+    /// The baseline rules among the special ports of a side: the agent's own DNS, DHCP, and both for containers.
     pub(super) fn baseline_port_lines(&mut self, side: Side, protocol: Protocol, chain: &str) {
         if side.direction == Direction::Out && self.has(BaselineRule::Dns) {
             self.dns_line(side, chain);
@@ -228,6 +228,7 @@ impl Build<'_> {
             let rule = rule.destination_port(Protocol::Udp, PortRange::single(to));
             self.append(chain, rule.counter(&counter).verdict(Verdict::Accept));
         }
+        self.container_lines(side, protocol, chain);
     }
 
     fn dns_line(&mut self, side: Side, chain: &str) {
@@ -264,18 +265,6 @@ impl Build<'_> {
             let counter = self.counter(side.direction, "baseline.multicast-membership", None);
             let rule = RuleBuilder::new().family(Family::V4).protocol(PROTO_IGMP);
             self.append(chain, rule.counter(&counter).verdict(Verdict::Accept));
-        }
-    }
-
-    pub(super) fn loopback_address_line(&mut self, side: Side, chain: &str) {
-        if side.direction == Direction::In && side.family == Family::V4 && self.has(BaselineRule::Loopback) {
-            let counter = self.counter(side.direction, "baseline.loopback.dropped", None);
-            let rule = RuleBuilder::new().address_in(
-                Part::Peer(side.direction, side.family),
-                loopback(side.family),
-                false,
-            );
-            self.append(chain, rule.counter(&counter).verdict(Verdict::Drop));
         }
     }
 

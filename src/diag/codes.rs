@@ -35,11 +35,13 @@ codes! {
     BAD_PATH = "PG209": "a path that is not absolute";
     UNKNOWN_HELPER = "PG210": "a helper that does not exist";
     BAD_PASSIVE = "PG211": "`passive` is not a range of TCP ports";
-    UNKNOWN_WORD = "PG212": "an unknown `direction` or `action`";
+    UNKNOWN_WORD = "PG212": "an unknown `direction`, `action`, `mode` or default";
     BAD_SERVER = "PG213": "not an address of a DNS server, or an empty list of them";
     FLOOR_ABOVE_CAP = "PG214": "`ttl-floor` above `ttl-cap`";
     NAMED_TWICE = "PG215": "a vendor policy is named twice";
     BAD_NUMBER = "PG216": "a number out of its bounds, or not a percentage";
+    BAD_INTERFACE = "PG217": "not a name of an interface, or the beginning of one";
+    BAD_USER = "PG218": "not a name or an id of a local user";
 
     DEFINED_TWICE = "PG301": "two definitions of a group, service or switch in one layer that differ";
     TWO_RULES = "PG302": "two rules of one name";

@@ -9,9 +9,12 @@ mod groups;
 mod merge;
 pub mod never;
 mod packet;
+mod parts;
 mod print;
 mod resolve;
 mod resolved;
+mod rule_form;
+mod rules;
 mod services;
 mod verdict;
 

@@ -5,6 +5,7 @@ use super::peer::{self, Place};
 use super::reader::{Reader, Table, Value, Wanted};
 use super::{HostGroup, Spanned, check_name};
 use crate::diag::codes;
+use crate::types::AddrRange;
 use std::path::PathBuf;
 
 /// Bounds of the times of looked-up names, here and in the settings.
@@ -48,6 +49,10 @@ fn long_form(reader: &mut Reader, name: &Spanned<String>, table: &Table<'_>) -> 
         members,
         add,
         file: table.get("file").and_then(|value| file(reader, value)),
+        except: table
+            .get("except")
+            .map(|value| Spanned { value: peer::list(reader, value, Place::Except), span: reader.of(value) }),
+        allow_net: table.get("allow-net").map(|value| allow_net(reader, value)),
         resolv_conf: table.get("resolv-conf").and_then(|value| reader.boolean(value)).unwrap_or(false),
         ttl_floor,
         ttl_cap,
@@ -55,6 +60,22 @@ fn long_form(reader: &mut Reader, name: &Spanned<String>, table: &Table<'_>) -> 
         min_entries: table.get("min-entries").and_then(|value| min_entries(reader, value)),
         max_shrink: table.get("max-shrink").and_then(|value| max_shrink(reader, value)),
     }
+}
+
+fn allow_net(reader: &mut Reader, value: &Value<'_>) -> Spanned<Vec<Spanned<AddrRange>>> {
+    let texts = reader.strings(value, Wanted::new("a list of prefixes", "[\"10.40.0.0/16\"]"));
+    let mut networks = Vec::new();
+    for text in texts {
+        let written = text.value;
+        let Some(range) = peer::addresses(reader, text, "allow-net") else { continue };
+        if written.contains('-') {
+            let help = "write the prefixes that it is made of, such as \"10.40.0.0/16\"";
+            let message = format!("\"{written}\" is a range: `allow-net` takes prefixes");
+            reader.error(codes::BAD_ADDRESS, range.span, message, help);
+        }
+        networks.push(range);
+    }
+    Spanned { value: networks, span: reader.of(value) }
 }
 
 fn min_entries(reader: &mut Reader, value: &Value<'_>) -> Option<Spanned<u64>> {

@@ -52,71 +52,135 @@ impl Section {
     }
 }
 
-static ALL: [&Section; 7] = [&POLICY, &RULE, &HOST_GROUP, &SERVICE, &SETTINGS, &PATHS, &RESOLVER];
+static ALL: [&Section; 9] =
+    [&POLICY, &DEFAULT, &RULE, &OVERRIDE, &HOST_GROUP, &SERVICE, &SETTINGS, &PATHS, &RESOLVER];
 
 pub(super) static POLICY: Section = Section {
     place: "in a policy file",
     home: "at the top level of a policy file, such as /etc/portgrave/policy.d/50-site.toml",
-    keys: &["language", "features", "baseline", "hosts", "services", "rule"],
+    keys: &["language", "default", "features", "baseline", "hosts", "services", "zones", "rule", "override"],
     not_yet: &[
-        (
-            "default",
-            "leave it out: what no rule matches is denied, in both directions; forwarded traffic is untouched",
-        ),
-        ("zones", "leave it out: rules hold on every interface"),
-        ("override", "change the rule itself, or switch it off with `enabled = false` and write another"),
         ("protect", "leave it out: only traffic of this machine itself is filtered"),
         ("expect", "leave it out: only what is written is checked"),
     ],
-    called: &[("rules", "rule"), ("groups", "hosts"), ("switches", "features"), ("version", "language")],
+    called: &[
+        ("rules", "rule"),
+        ("groups", "hosts"),
+        ("switches", "features"),
+        ("version", "language"),
+        ("defaults", "default"),
+        ("overrides", "override"),
+        ("interfaces", "zones"),
+    ],
+};
+
+pub(super) static DEFAULT: Section = Section {
+    place: "in [default]",
+    home: "in [default]",
+    keys: &["in", "out", "forward"],
+    not_yet: &[],
+    called: &[
+        ("input", "in"),
+        ("incoming", "in"),
+        ("output", "out"),
+        ("outgoing", "out"),
+        ("fwd", "forward"),
+        ("forwarding", "forward"),
+    ],
 };
 
 pub(super) static RULE: Section = Section {
     place: "in a rule",
     home: "in a rule, under its [[rule]]",
-    keys: &["name", "direction", "service", "ports", "peers", "action", "purpose", "when", "rows", "enabled"],
-    not_yet: &[
-        ("from-ports", "leave it out: a rule holds for every port of the peer"),
-        ("zone", "leave it out: a rule holds on every interface"),
-        ("local", "leave it out: a rule holds for every address of this machine"),
-        ("user", "leave it out: a rule holds for every local user"),
-        ("limit", "leave it out: a rule holds at any rate"),
-        ("log", "leave it out: `portgrave counters` shows what a rule matched"),
-        ("mode", "leave the rule out: in this version it would deny"),
-        ("established", "leave it out: rules speak of new connections"),
-        ("ipsec", "leave it out: a rule holds with and without IPsec"),
-        ("expires", "leave it out, and note the day in `purpose`"),
-        ("replaces", "switch the other rule off with `enabled = false`, and give this one a name of its own"),
+    keys: &[
+        "name",
+        "direction",
+        "service",
+        "ports",
+        "peers",
+        "action",
+        "mode",
+        "purpose",
+        "when",
+        "rows",
+        "from-ports",
+        "zone",
+        "local",
+        "user",
+        "replaces",
+        "enabled",
     ],
-    called: &[
-        ("hosts", "peers"),
-        ("host", "peers"),
-        ("source", "peers"),
-        ("sources", "peers"),
-        ("src", "peers"),
-        ("saddr", "peers"),
-        ("from", "peers"),
-        ("destination", "peers"),
-        ("dst", "peers"),
-        ("daddr", "peers"),
-        ("to", "peers"),
-        ("address", "peers"),
-        ("port", "ports"),
-        ("dport", "ports"),
-        ("protocol", "ports"),
-        ("proto", "ports"),
-        ("target", "action"),
-        ("verdict", "action"),
-        ("policy", "action"),
-        ("comment", "purpose"),
-        ("description", "purpose"),
-        ("interface", "zone"),
-        ("iface", "zone"),
-        ("id", "name"),
-        ("if", "when"),
-        ("features", "when"),
-    ],
+    not_yet: RULE_NOT_YET,
+    called: RULE_CALLED,
 };
+
+/// Those of a rule but its name and what it replaces.
+pub(super) static OVERRIDE: Section = Section {
+    place: "in an override",
+    home: "in an override, under its [override.NAME]",
+    keys: &[
+        "direction",
+        "service",
+        "ports",
+        "peers",
+        "action",
+        "mode",
+        "purpose",
+        "when",
+        "rows",
+        "from-ports",
+        "zone",
+        "local",
+        "user",
+        "enabled",
+    ],
+    not_yet: RULE_NOT_YET,
+    called: RULE_CALLED,
+};
+
+const RULE_NOT_YET: &[(&str, &str)] = &[
+    ("limit", "leave it out: a rule holds at any rate"),
+    ("log", "leave it out: `portgrave counters` shows what a rule matched"),
+    ("established", "leave it out: rules speak of new connections"),
+    ("ipsec", "leave it out: a rule holds with and without IPsec"),
+    ("expires", "leave it out, and note the day in `purpose`"),
+];
+
+const RULE_CALLED: &[(&str, &str)] = &[
+    ("hosts", "peers"),
+    ("host", "peers"),
+    ("source", "peers"),
+    ("sources", "peers"),
+    ("src", "peers"),
+    ("saddr", "peers"),
+    ("from", "peers"),
+    ("destination", "peers"),
+    ("dst", "peers"),
+    ("daddr", "peers"),
+    ("to", "peers"),
+    ("address", "peers"),
+    ("port", "ports"),
+    ("dport", "ports"),
+    ("protocol", "ports"),
+    ("proto", "ports"),
+    ("target", "action"),
+    ("verdict", "action"),
+    ("policy", "action"),
+    ("comment", "purpose"),
+    ("description", "purpose"),
+    ("interface", "zone"),
+    ("iface", "zone"),
+    ("if", "when"),
+    ("features", "when"),
+    ("sport", "from-ports"),
+    ("source-port", "from-ports"),
+    ("source-ports", "from-ports"),
+    ("zones", "zone"),
+    ("interfaces", "zone"),
+    ("users", "user"),
+    ("uid", "user"),
+    ("owner", "user"),
+];
 
 pub(super) static HOST_GROUP: Section = Section {
     place: "in a host group",
@@ -131,12 +195,18 @@ pub(super) static HOST_GROUP: Section = Section {
         "grace",
         "min-entries",
         "max-shrink",
+        "except",
+        "allow-net",
     ],
-    not_yet: &[
-        ("except", "write the addresses that remain"),
-        ("allow-net", "write the private addresses themselves"),
+    not_yet: &[],
+    called: &[
+        ("exclude", "except"),
+        ("without", "except"),
+        ("hosts", "members"),
+        ("peers", "members"),
+        ("addresses", "members"),
+        ("path", "file"),
     ],
-    called: &[("hosts", "members"), ("peers", "members"), ("addresses", "members"), ("path", "file")],
 };
 
 pub(super) static SERVICE: Section = Section {

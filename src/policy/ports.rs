@@ -58,7 +58,7 @@ fn remedy(text: &str, error: &PortError) -> (&'static str, String) {
 /// What to write for a text whose form is wrong.
 fn form(text: &str) -> String {
     let number = |part: &str| part.parse::<u16>().is_ok();
-    let bare = if ["tcp", "udp"].contains(&text) { (text, "") } else { ("tcp", text) };
+    let bare = if ["tcp", "udp", "sctp"].contains(&text) { (text, "") } else { ("tcp", text) };
     let (protocol, ports) = text.split_once('/').unwrap_or(bare);
     if ports.is_empty() {
         return format!("write the port too: \"{protocol}/25\"");
@@ -96,7 +96,7 @@ fn unknown_type(protocol: &str, kind: &str) -> String {
 }
 
 fn unknown_protocol(text: &str, protocol: &str) -> String {
-    let known = ["tcp", "udp"];
+    let known = ["tcp", "udp", "sctp"];
     match text.split_once('/') {
         Some((port, turned)) if port.parse::<u16>().is_ok() && known.contains(&turned) => {
             format!("write the protocol first: \"{turned}/{port}\"")

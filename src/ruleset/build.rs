@@ -29,6 +29,7 @@ pub enum Part {
 const PROTO_ICMP: u8 = 1;
 const PROTO_TCP: u8 = 6;
 const PROTO_ICMPV6: u8 = 58;
+const IFNAMSIZ: usize = 16;
 
 /// What the rule has already made sure of: nft writes each of these once a rule.
 #[derive(Default)]
@@ -96,17 +97,23 @@ impl RuleBuilder {
             Direction::In => (MetaKey::IifName, "iifname"),
             Direction::Out => (MetaKey::OifName, "oifname"),
         };
-        let data = match name.strip_suffix('*') {
-            Some(prefix) => prefix.as_bytes().to_vec(),
-            None => {
-                let mut whole = name.as_bytes().to_vec();
-                whole.resize(16, 0);
-                whole
-            }
-        };
+        let mut data = name.trim_end_matches('*').as_bytes().to_vec();
+        if !name.ends_with('*') {
+            data.resize(IFNAMSIZ, 0);
+        }
         self.exprs.push(Expr::Meta { key, dreg: Reg(0) });
         self.compare(CmpOp::Eq, data);
         self.say(format!("{word} \"{name}\""))
+    }
+
+    /// `iifname != NAME`
+    #[must_use]
+    pub fn from_interface_other_than(mut self, name: &str) -> Self {
+        let mut data = name.as_bytes().to_vec();
+        data.resize(IFNAMSIZ, 0);
+        self.exprs.push(Expr::Meta { key: MetaKey::IifName, dreg: Reg(0) });
+        self.compare(CmpOp::Neq, data);
+        self.say(format!("iifname != \"{name}\""))
     }
 
     #[must_use]

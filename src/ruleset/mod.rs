@@ -61,6 +61,7 @@ pub struct BaseChain {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
+    Prerouting,
     Input,
     Forward,
     Output,

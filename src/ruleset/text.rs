@@ -41,6 +41,7 @@ impl fmt::Display for Ruleset {
 
 fn base_words(base: &BaseChain) -> String {
     let hook = match base.hook {
+        Hook::Prerouting => "prerouting",
         Hook::Input => "input",
         Hook::Forward => "forward",
         Hook::Output => "output",
