@@ -17,6 +17,7 @@ use portgrave::model::{AddressBook, BROADCAST, Decision, Packet, Policy, verdict
 use portgrave::netlink::{Kernel, KernelError, NfTables};
 use portgrave::plan::{Op, Plan, diff};
 use portgrave::ruleset::Ruleset;
+use portgrave::types::Direction;
 use random::Random;
 use std::collections::BTreeMap;
 use world::World;
@@ -98,9 +99,10 @@ fn judged(world: &mut World, policy: &Policy, book: &AddressBook, packet: &Packe
     let mut kernel = world.send(packet);
     if matches!(wanted.action, Decision::Reject | Decision::DefaultReject) {
         // The answer to the sender takes its own way out and, to this machine, in.
-        eprintln!("{kernel:?}");
         kernel.retain(|name, _| !name.contains(".baseline."));
-        if is_answered(packet) {
+        if !is_answered_here(packet) {
+            kernel.retain(|name, _| name.starts_with(direction));
+        } else if is_answered(packet) {
             let answer = if packet.protocol == 6 { "answer.reset" } else { "answer.unreachable" };
             expected.insert(answer.into(), 1);
         }
@@ -108,11 +110,18 @@ fn judged(world: &mut World, policy: &Policy, book: &AddressBook, packet: &Packe
     Judged { policy: expected, kernel }
 }
 
+/// Whether what answers a packet is of its flow, and comes back to this machine if it sent the packet: a reset for a socket
+/// that is bound to another interface than the one with its address leaves by that one.
+fn is_answered_here(packet: &Packet) -> bool {
+    random::opens_flow(packet) && (packet.direction == Direction::In || random::is_at_home(packet))
+}
+
 /// Nothing that many get is answered, nor any error (RFC 1122, RFC 4443), nor an unknown type of ICMP.
 fn is_answered(packet: &Packet) -> bool {
-    let for_many = packet.peer.is_multicast()
-        || packet.peer == BROADCAST
-        || packet.peer.to_string() == random::BROADCAST;
+    // A network's broadcast address is one only where the network is.
+    let of_network = packet.peer.to_string() == random::BROADCAST
+        && packet.interface.as_deref() == Some(random::INTERFACES[0]);
+    let for_many = packet.peer.is_multicast() || packet.peer == BROADCAST || of_network;
     let icmp = match (packet.peer.is_ipv4(), packet.icmp_type) {
         (_, None) => true,
         (true, Some(kind)) => !matches!(kind, 3..=5 | 11 | 12 | 19..),

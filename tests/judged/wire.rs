@@ -59,8 +59,7 @@ fn transport(packet: &Packet, from: IpAddr, to: IpAddr) -> Vec<u8> {
         132 => octets = sctp(octets),
         1 | 58 => {
             octets = icmp(packet.icmp_type.unwrap_or(ECHO_REPLY));
-            let pseudo = if packet.protocol == 58 { pseudo_header(from, to, 58, octets.len()) } else { 0 };
-            put_checksum(&mut octets, 2, pseudo);
+            put_payload_checksum(&mut octets, packet.protocol, from, to);
         }
         // No flags, IPv4 inside; and for an authentication header as short as it may be.
         47 => octets = vec![0, 0, 8, 0, 0, 0, 0, 0],
@@ -68,8 +67,7 @@ fn transport(packet: &Packet, from: IpAddr, to: IpAddr) -> Vec<u8> {
         // The kernel rejects nothing whose payload has no valid checksum, whatever the protocol.
         other => {
             octets = vec![0; 4];
-            let pseudo = if from.is_ipv6() { pseudo_header(from, to, other, 4) } else { 0 };
-            put_checksum(&mut octets, 2, pseudo);
+            put_payload_checksum(&mut octets, other, from, to);
         }
     }
     octets
@@ -93,6 +91,12 @@ fn icmp(kind: u8) -> Vec<u8> {
 
 fn length(octets: usize) -> [u8; 2] {
     u16::try_from(octets).expect("a short packet").to_be_bytes()
+}
+
+/// A checksum as in ICMP and ICMPv6.
+fn put_payload_checksum(octets: &mut [u8], protocol: u8, from: IpAddr, to: IpAddr) {
+    let pseudo = if from.is_ipv6() { pseudo_header(from, to, protocol, octets.len()) } else { 0 };
+    put_checksum(octets, 2, pseudo);
 }
 
 /// The sum of what TCP, UDP and ICMPv6 take into their checksums of the IP header.

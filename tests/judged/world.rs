@@ -224,15 +224,14 @@ fn addresses() -> String {
         batch.push_str(&format!("route add default dev {interface} metric {}\n", metric + 1));
         batch.push_str(&format!("route add ::/0 dev {interface} metric {}\n", metric + 1));
     }
-    let first = INTERFACES[0];
-    for (network, own) in CONNECTED.iter().zip([OWN_V4[0], OWN_V6[0]]) {
-        let length = network.split_once('/').expect("a prefix").1;
+    for (own, interface) in OWN_V4.iter().chain(&OWN_V6) {
+        let network = CONNECTED.iter().find_map(|network| {
+            let (prefix, length) = network.split_once('/')?;
+            (own.trim_end_matches('1') == prefix.trim_end_matches('0')).then_some(length)
+        });
+        let length = network.unwrap_or(if own.contains(':') { "128" } else { "32" });
         let more = if own.contains(':') { "nodad" } else { "brd +" };
-        batch.push_str(&format!("addr add {own}/{length} dev {first} {more}\n"));
-    }
-    for (index, own) in OWN_V4[1..].iter().chain(&OWN_V6[1..]).enumerate() {
-        let more = if own.contains(':') { "nodad" } else { "" };
-        batch.push_str(&format!("addr add {own} dev {} {more}\n", INTERFACES[index % INTERFACES.len()]));
+        batch.push_str(&format!("addr add {own}/{length} dev {interface} {more}\n"));
     }
     batch
 }
