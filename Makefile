@@ -64,7 +64,8 @@ install: build
 	install -d -m 0755 "$(DESTDIR)$(PREFIX)/share/portgrave/policy" "$(DESTDIR)$(PREFIX)/share/doc/portgrave/examples"
 	install -m 0644 -t "$(DESTDIR)$(PREFIX)/share/portgrave/policy" policy/*.toml
 	install -m 0644 -t "$(DESTDIR)$(PREFIX)/share/doc/portgrave/examples" policy/examples/*.toml
-	install -d -m 0750 "$(DESTDIR)/etc/portgrave" "$(DESTDIR)/etc/portgrave/policy.d"
+	install -d -m 0750 "$(DESTDIR)/etc/portgrave" "$(DESTDIR)/etc/portgrave/policy.d" \
+		"$(DESTDIR)/etc/portgrave/portgrave.d"
 	test -e "$(DESTDIR)/etc/portgrave/portgrave.toml" || \
 		install -m 0640 packaging/portgrave.toml "$(DESTDIR)/etc/portgrave/portgrave.toml"
 

@@ -3,7 +3,6 @@
 use super::base::loopback_rule;
 use super::chains::never_set;
 use super::key::{self, KeyBytes};
-use super::peers::loopback;
 use super::rule_chain::has_helper;
 use super::{Build, Side};
 use crate::model::{BaselineRule, never};
@@ -52,6 +51,7 @@ impl Build<'_> {
         if self.has(BaselineRule::TcpNewIsSyn) {
             self.not_syn_chain(direction);
         }
+        self.container_chain(direction);
     }
 
     fn established_chain(&mut self, direction: Direction) {
@@ -69,7 +69,7 @@ impl Build<'_> {
         }
     }
 
-    /// What cites a tracked flow: ICMP errors and the FTP helper's data, nothing else.
+    /// What cites a tracked flow: ICMP errors, the FTP helper's data and this machine's own resets, nothing else.
     fn related_chain(&mut self, direction: Direction) {
         let chain = format!("{}.related", direction.as_str());
         self.loopback_line(direction, &chain);
@@ -77,6 +77,7 @@ impl Build<'_> {
             let counter = self.counter(direction, "baseline.related", None);
             self.icmp_error_lines(&chain, &counter);
             self.ftp_data_lines(direction, &chain, &counter);
+            self.reset_line(direction, &chain, &counter);
         }
         let dropped = self.counter(direction, "baseline.related.dropped", None);
         self.append(&chain, RuleBuilder::new().counter(&dropped).verdict(Verdict::Drop));
@@ -86,6 +87,14 @@ impl Build<'_> {
         for (family, set) in [(Family::V4, "icmp4.errors"), (Family::V6, "icmp6.errors")] {
             let rule = RuleBuilder::new().lookup(&[Part::IcmpType(family)], set, false);
             self.append(chain, rule.counter(counter).verdict(Verdict::Accept));
+        }
+    }
+
+    /// The kernel takes the reset by which this machine rejects a packet as related to it.
+    fn reset_line(&mut self, direction: Direction, chain: &str, counter: &str) {
+        if direction == Direction::Out && self.rejects(Direction::In) {
+            let reset = RuleBuilder::new().tcp_reset();
+            self.append(chain, reset.counter(counter).verdict(Verdict::Accept));
         }
     }
 
@@ -197,7 +206,7 @@ impl Build<'_> {
 
     /// The ports of a side that a baseline rule is about.
     pub(super) fn baseline_ports(&self, side: Side, protocol: Protocol) -> Vec<PortRange> {
-        let mut ports = Vec::new();
+        let mut ports: Vec<PortRange> = self.container_ports(side, protocol).collect();
         if protocol == Protocol::Udp && self.has(BaselineRule::Dhcp) {
             ports.push(PortRange::single(dhcp_ports(side).1));
         }
@@ -209,7 +218,7 @@ impl Build<'_> {
         ports
     }
 
-    /// The baseline rules among the special ports of a side: the agent's own DNS, and DHCP.
+    /// The baseline rules among the special ports of a side: the agent's own DNS, DHCP, and both for containers.
     pub(super) fn baseline_port_lines(&mut self, side: Side, protocol: Protocol, chain: &str) {
         if side.direction == Direction::Out && self.has(BaselineRule::Dns) {
             self.dns_line(side, chain);
@@ -228,6 +237,7 @@ impl Build<'_> {
             let rule = rule.destination_port(Protocol::Udp, PortRange::single(to));
             self.append(chain, rule.counter(&counter).verdict(Verdict::Accept));
         }
+        self.container_lines(side, protocol, chain);
     }
 
     fn dns_line(&mut self, side: Side, chain: &str) {
@@ -264,18 +274,6 @@ impl Build<'_> {
             let counter = self.counter(side.direction, "baseline.multicast-membership", None);
             let rule = RuleBuilder::new().family(Family::V4).protocol(PROTO_IGMP);
             self.append(chain, rule.counter(&counter).verdict(Verdict::Accept));
-        }
-    }
-
-    pub(super) fn loopback_address_line(&mut self, side: Side, chain: &str) {
-        if side.direction == Direction::In && side.family == Family::V4 && self.has(BaselineRule::Loopback) {
-            let counter = self.counter(side.direction, "baseline.loopback.dropped", None);
-            let rule = RuleBuilder::new().address_in(
-                Part::Peer(side.direction, side.family),
-                loopback(side.family),
-                false,
-            );
-            self.append(chain, rule.counter(&counter).verdict(Verdict::Drop));
         }
     }
 

@@ -3,12 +3,12 @@
 use super::collect::{Linear, RuleIndex, Stages};
 use super::emit::{Ask, Lines, Lookup};
 use super::key;
-use super::peers::{address_fields, address_key, loopback};
+use super::peers::{address_fields, address_key};
 use super::space::Space;
 use super::{Build, Side, denied_chain};
 use crate::model::Action;
 use crate::ruleset::{Elements, Field, Part, RuleBuilder, Set, SetData, Verdict};
-use crate::types::{Direction, Family, PortMatch, Protocol};
+use crate::types::{Family, PortMatch, Protocol};
 use std::collections::BTreeMap;
 
 pub(super) fn port_chain(side: Side, protocol: Protocol, special: bool) -> String {
@@ -84,7 +84,6 @@ impl Build<'_> {
         for line in lines {
             self.append(chain, line);
         }
-        self.loopback_address_line(side, chain);
         self.append(chain, RuleBuilder::new().verdict(Verdict::Goto(denied_chain(side.direction))));
     }
 
@@ -184,8 +183,7 @@ impl Build<'_> {
             let Some((list, except)) = &line.list else { continue };
             let Some(set) = self.list_set(side.family, list) else { continue };
             let rule = &self.policy.rules[line.rule];
-            let before = guard_loopback(side, asking.action, RuleBuilder::new());
-            let before = before.lookup(&[Part::Peer(side.direction, side.family)], &set, false);
+            let before = RuleBuilder::new().lookup(&[Part::Peer(side.direction, side.family)], &set, false);
             let before = self.not_excepted(side, except, before);
             let unique = format!("{}.{}.{set}.{}", space.prefix(side), rule.name, line.width);
             self.linear_line(side, space, &unique, line, before, lines);
@@ -197,15 +195,19 @@ impl Build<'_> {
         let with_address = stages.any_has_exceptions;
         let lookup = self.area_lookup(side, space, &stages.any, with_address);
         let consequence = self.consequence(side.direction, action);
-        let guard = |rule| guard_loopback(side, action, rule);
         let name = format!("{}.any", asking.name);
         if with_address {
-            return self.emit_maps(&asking.ask(&name, &guard, &consequence), lookup, lines);
+            return self.emit_maps(&asking.ask(&name, &|rule| rule, &consequence), lookup, lines);
         }
         let (key, fields) = (space.parts(side), space.fields(side));
         if !key.is_empty() {
-            let ask =
-                Ask { name: &name, key: &key, fields: &fields, guard: &guard, consequence: &consequence };
+            let ask = Ask {
+                name: &name,
+                key: &key,
+                fields: &fields,
+                guard: &|rule| rule,
+                consequence: &consequence,
+            };
             return self.emit_maps(&ask, lookup, lines);
         }
         let mut rules: Vec<RuleIndex> = stages.any.iter().map(|(_, (_, _, rule))| *rule).collect();
@@ -213,7 +215,7 @@ impl Build<'_> {
         rules.dedup();
         for index in self.asked(&rules) {
             let line = Linear { width: 0, rule: index, list: None, ports: vec![PortMatch::Any] };
-            self.linear_line(side, space, &name, &line, guard(RuleBuilder::new()), lines);
+            self.linear_line(side, space, &name, &line, RuleBuilder::new(), lines);
         }
     }
 }
@@ -234,15 +236,5 @@ pub(super) fn never_set(family: Family) -> &'static str {
     match family {
         Family::V4 => "never4",
         Family::V6 => "never6",
-    }
-}
-
-/// A stage that does not look at written addresses must not let loopback addresses in from another interface. The kernel
-/// itself drops them (unless `route_localnet` is set), those of IPv6 always.
-fn guard_loopback(side: Side, action: Action, rule: RuleBuilder) -> RuleBuilder {
-    if side.direction == Direction::In && side.family == Family::V4 && action == Action::Allow {
-        rule.address_in(Part::Peer(side.direction, side.family), loopback(side.family), true)
-    } else {
-        rule
     }
 }

@@ -9,10 +9,12 @@ mod baseline;
 mod cells;
 mod chains;
 mod collect;
+mod containers;
 mod emit;
 mod forward;
 mod key;
 mod peers;
+mod prerouting;
 mod rule_chain;
 mod space;
 
@@ -48,6 +50,7 @@ pub fn compile(policy: &Policy, book: &AddressBook, features: &Features) -> Resu
     }
     let mut build =
         Build { policy, book, ruleset: Ruleset::default(), cells: 0, findings: Findings::default() };
+    build.prerouting_chain();
     for direction in Direction::BOTH {
         build.direction(direction);
     }

@@ -2,7 +2,7 @@
 
 use super::key::{self, KeyBytes};
 use super::{Build, Side};
-use crate::model::{Action, BROADCAST, Exception, ListRef, PeerPart, Rule, Source, never};
+use crate::model::{BROADCAST, Exception, ListRef, PeerPart, Rule, Source, never};
 use crate::ruleset::{Part, RuleBuilder};
 use crate::types::{AddrRange, Direction, Family, HostName};
 use std::time::Duration;
@@ -24,17 +24,11 @@ pub(super) struct LookedUp {
 }
 
 impl Build<'_> {
-    /// The written addresses of a rule's peers. Loopback addresses are the baseline's: from another interface than `lo`
-    /// they are never let in.
+    /// The written addresses of a rule's peers.
     pub(super) fn written(&self, side: Side, rule: &Rule) -> Vec<Written> {
-        let clip = side.direction == Direction::In && rule.action == Action::Allow;
-        let loopback = [loopback(side.family).bits()];
         let mut written = Vec::new();
         for part in &rule.peers.parts {
-            let mut less = self.excepted(side, &part.except);
-            if clip {
-                less = merged([less.as_slice(), &loopback].concat());
-            }
+            let less = self.excepted(side, &part.except);
             for range in self.written_ranges(side, &part.source) {
                 let left = without(range.bits(), &less);
                 written.extend(left.into_iter().map(|addresses| Written { addresses, span: range.span() }));
@@ -132,9 +126,10 @@ impl Build<'_> {
         }
     }
 
-    pub(super) fn list_ranges(&self, family: Family, list: &ListRef) -> Vec<AddrRange> {
-        let ranges = self.book.lists.get(&list.path).into_iter().flatten();
-        ranges.filter(|range| range.family() == family).copied().collect()
+    fn list_ranges(&self, family: Family, list: &ListRef) -> Vec<AddrRange> {
+        let ranges = self.book.lists.get(&list.path).map(|contents| contents.of(family));
+        let ranges = ranges.into_iter().flat_map(|ranges| ranges.iter());
+        ranges.map(|(first, last)| AddrRange::from_bits(family, first, last)).collect()
     }
 
     /// The peer is none of the exceptions' addresses: a set a group.
@@ -176,13 +171,6 @@ pub(super) fn address_key(side: Side, address: u128) -> KeyBytes {
 
 pub(super) fn address_fields(side: Side, more: Vec<crate::ruleset::Field>) -> Vec<crate::ruleset::Field> {
     std::iter::once(key::address_field(side.family)).chain(more).collect()
-}
-
-pub(super) fn loopback(family: Family) -> AddrRange {
-    match family {
-        Family::V4 => "127.0.0.0/8".parse().expect("a prefix"),
-        Family::V6 => "::1".parse().expect("an address"),
-    }
 }
 
 /// Sorted, without overlaps, neighbours joined.

@@ -7,6 +7,7 @@ mod checks;
 mod covered;
 mod draft;
 mod groups;
+pub mod management;
 mod merge;
 pub mod never;
 mod packet;

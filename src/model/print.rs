@@ -13,8 +13,11 @@ impl fmt::Display for Policy {
         if self.default.forward != ForwardDefault::Untouched {
             writeln!(f, "default forward {}", self.default.forward.as_str())?;
         }
-        for rule in BaselineRule::ALL.into_iter().filter(|rule| !self.baseline.has(*rule)) {
-            writeln!(f, "baseline.{} off", rule.key())?;
+        for rule in BaselineRule::ALL {
+            let on = self.baseline.has(rule);
+            if on != rule.is_default() {
+                writeln!(f, "baseline.{} {}", rule.key(), if on { "on" } else { "off" })?;
+            }
         }
         for rule in &self.rules {
             writeln!(f, "{rule}")?;

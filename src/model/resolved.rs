@@ -4,7 +4,7 @@ use crate::diag::Span;
 use crate::types::{
     AddrRange, Direction, HostName, InterfacePattern, PortMatch, PortRange, Protocol, RuleName,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -67,10 +67,11 @@ pub enum BaselineRule {
     IcmpErrors,
     Echo,
     Dns,
+    Containers,
 }
 
 impl BaselineRule {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Loopback,
         Self::Invalid,
         Self::Related,
@@ -81,6 +82,7 @@ impl BaselineRule {
         Self::IcmpErrors,
         Self::Echo,
         Self::Dns,
+        Self::Containers,
     ];
 
     /// The key under `[baseline]`, and the part after `baseline.` in the rule's name.
@@ -96,19 +98,31 @@ impl BaselineRule {
             Self::IcmpErrors => "icmp-errors",
             Self::Echo => "echo",
             Self::Dns => "dns",
+            Self::Containers => "containers",
         }
+    }
+
+    /// Whether it is on where no file says anything.
+    pub fn is_default(self) -> bool {
+        self != Self::Containers
     }
 }
 
-/// Which baseline rules are switched off. By default none is.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Which baseline rules are on.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Baseline {
-    pub off: Vec<BaselineRule>,
+    pub on: BTreeSet<BaselineRule>,
+}
+
+impl Default for Baseline {
+    fn default() -> Self {
+        Self { on: BaselineRule::ALL.into_iter().filter(|rule| rule.is_default()).collect() }
+    }
 }
 
 impl Baseline {
     pub fn has(&self, rule: BaselineRule) -> bool {
-        !self.off.contains(&rule)
+        self.on.contains(&rule)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::reader::{Reader, Value, Wanted};
 use super::{Spanned, check_name};
-use crate::diag::codes;
 
 type Named = Vec<(Spanned<String>, bool)>;
 
@@ -16,15 +15,7 @@ pub(super) fn features(reader: &mut Reader, value: &Value<'_>) -> Named {
 }
 
 pub(super) fn baseline(reader: &mut Reader, value: &Value<'_>) -> Named {
-    const CONTAINERS: &str = "containers";
-    let wanted = Wanted::new("a table of switches", "[baseline], and below it: dhcp = false");
-    let mut all = switches(reader, value, wanted);
-    for (name, _) in all.iter().filter(|(name, _)| name.value == CONTAINERS) {
-        let help = "leave it out, and write rules for DNS and DHCP from the containers' networks";
-        reader.error(codes::NOT_YET, name.span, "`containers` in [baseline] is not built yet", help);
-    }
-    all.retain(|(name, _)| name.value != CONTAINERS);
-    all
+    switches(reader, value, Wanted::new("a table of switches", "[baseline], and below it: dhcp = false"))
 }
 
 fn switches(reader: &mut Reader, value: &Value<'_>, wanted: Wanted) -> Named {

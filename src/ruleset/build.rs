@@ -29,6 +29,7 @@ pub enum Part {
 const PROTO_ICMP: u8 = 1;
 const PROTO_TCP: u8 = 6;
 const PROTO_ICMPV6: u8 = 58;
+const IFNAMSIZ: usize = 16;
 
 /// What the rule has already made sure of: nft writes each of these once a rule.
 #[derive(Default)]
@@ -96,17 +97,23 @@ impl RuleBuilder {
             Direction::In => (MetaKey::IifName, "iifname"),
             Direction::Out => (MetaKey::OifName, "oifname"),
         };
-        let data = match name.strip_suffix('*') {
-            Some(prefix) => prefix.as_bytes().to_vec(),
-            None => {
-                let mut whole = name.as_bytes().to_vec();
-                whole.resize(16, 0);
-                whole
-            }
-        };
+        let mut data = name.trim_end_matches('*').as_bytes().to_vec();
+        if !name.ends_with('*') {
+            data.resize(IFNAMSIZ, 0);
+        }
         self.exprs.push(Expr::Meta { key, dreg: Reg(0) });
         self.compare(CmpOp::Eq, data);
         self.say(format!("{word} \"{name}\""))
+    }
+
+    /// `iifname != NAME`
+    #[must_use]
+    pub fn from_interface_other_than(mut self, name: &str) -> Self {
+        let mut data = name.as_bytes().to_vec();
+        data.resize(IFNAMSIZ, 0);
+        self.exprs.push(Expr::Meta { key: MetaKey::IifName, dreg: Reg(0) });
+        self.compare(CmpOp::Neq, data);
+        self.say(format!("iifname != \"{name}\""))
     }
 
     #[must_use]
@@ -173,13 +180,23 @@ impl RuleBuilder {
 
     /// A TCP packet that is anything but a bare SYN.
     #[must_use]
-    pub fn not_bare_syn(mut self) -> Self {
+    pub fn not_bare_syn(self) -> Self {
         const MASK: u8 = 0x17; // FIN, SYN, RST, ACK
+        self.tcp_flags(MASK, CmpOp::Neq, 0x02).say("tcp flags & (fin|syn|rst|ack) != syn".into())
+    }
+
+    #[must_use]
+    pub fn tcp_reset(self) -> Self {
+        const RST: u8 = 0x04;
+        self.tcp_flags(RST, CmpOp::Eq, RST).say("tcp flags & rst == rst".into())
+    }
+
+    fn tcp_flags(mut self, mask: u8, op: CmpOp, flags: u8) -> Self {
         self.need_protocol(PROTO_TCP);
         self.exprs.push(Expr::Payload { base: PayloadBase::Transport, offset: 13, len: 1, dreg: Reg(0) });
-        self.exprs.push(Expr::Bitwise { sreg: Reg(0), dreg: Reg(0), mask: vec![MASK], xor: vec![0] });
-        self.compare(CmpOp::Neq, vec![0x02]);
-        self.say("tcp flags & (fin|syn|rst|ack) != syn".into())
+        self.exprs.push(Expr::Bitwise { sreg: Reg(0), dreg: Reg(0), mask: vec![mask], xor: vec![0] });
+        self.compare(op, vec![flags]);
+        self
     }
 
     #[must_use]
