@@ -81,6 +81,7 @@ pub fn book() -> AddressBook {
             ("three".into(), ranges(&["8.8.4.6-8.8.4.7", "10.0.0.0/30", "2a00::4-2a00::6"])),
             ("none".into(), Vec::new()),
         ]
+        .map(|(path, ranges): (_, Vec<_>)| (path, ranges.into_iter().collect()))
         .into(),
         resolv_conf: vec![address("8.8.4.5"), address("2a00::5")],
         own: OWN_V4.iter().chain(&OWN_V6).map(|text| address(text)).collect(),
