@@ -68,29 +68,28 @@ enum Course {
     Goes,
 }
 
-/// Whether it does not matter which part of a batch a packet meets first: only rules change, or all that changes lets more
-/// through, or all lets less through, and all by rules of one verdict.
+/// Whether it does not matter which part of a batch a packet meets first: only rules change; or one set alone, which one rule
+/// asks, gains or loses; or all that changes lets more through, or all lets less through, and all by rules of one verdict.
 fn one_batch_will_do(plan: &Plan, want: &Ruleset, have: &Ruleset) -> bool {
-    let askers = [askers(want), askers(have)];
-    let mut courses = BTreeSet::new();
-    let mut only_rules = true;
+    let mut sets = BTreeSet::new();
+    let mut rules = Vec::new();
     for op in &plan.ops {
-        let (set, course) = match op {
+        match op {
+            Op::AddSet { name, .. } => sets.insert((name.as_str(), Course::Comes)),
+            Op::DeleteSet { name } => sets.insert((name, Course::Goes)),
+            Op::AddElements { set, .. } => sets.insert((set, Course::Comes)),
+            Op::DeleteElements { set, .. } => sets.insert((set, Course::Goes)),
+            // All goes, and most of it comes again.
+            Op::FlushSet { .. } => return false,
             Op::AddRule { rule, .. } => {
-                courses.insert((role(rule, ""), Course::Comes));
+                rules.push((role(rule, ""), Course::Comes));
                 continue;
             }
             Op::DeleteRule { chain, handle } => {
                 let rule = have.chains[chain].rules.iter().find(|rule| rule.handle == Some(*handle));
-                courses.insert((rule.map_or(Role::Other, |rule| role(rule, "")), Course::Goes));
+                rules.push((rule.map_or(Role::Other, |rule| role(rule, "")), Course::Goes));
                 continue;
             }
-            Op::AddSet { name, .. } => (name, Course::Comes),
-            Op::DeleteSet { name } => (name, Course::Goes),
-            Op::AddElements { set, .. } => (set, Course::Comes),
-            Op::DeleteElements { set, .. } => (set, Course::Goes),
-            // All goes, and most of it comes again.
-            Op::FlushSet { .. } => return false,
             Op::AddTable
             | Op::DeleteTable
             | Op::RenewElements { .. }
@@ -99,12 +98,18 @@ fn one_batch_will_do(plan: &Plan, want: &Ruleset, have: &Ruleset) -> bool {
             | Op::AddChain { .. }
             | Op::DeleteChain { .. } => continue,
         };
-        only_rules = false;
-        for rule in askers.iter().filter_map(|askers| askers.get(set.as_str())).flatten() {
-            courses.insert((role(rule, set), course));
-        }
     }
-    only_rules || courses.len() <= 1 && courses.iter().all(|(role, _)| *role != Role::Other)
+    let askers = [askers(want), askers(have)];
+    let ask = |set: &str| askers.each_ref().map(|askers| askers.get(set).map_or(&[][..], Vec::as_slice));
+    let alone = rules.is_empty()
+        && sets.len() == 1
+        && sets.iter().all(|(set, _)| ask(set).iter().all(|all| all.len() < 2));
+    let of_sets = sets
+        .iter()
+        .flat_map(|(set, course)| ask(set).concat().into_iter().map(|rule| (role(rule, set), *course)));
+    let courses: BTreeSet<(Role, Course)> = of_sets.chain(rules.iter().copied()).collect();
+    let one_way = courses.len() < 2 && courses.iter().all(|(role, _)| *role != Role::Other);
+    sets.is_empty() || alone || one_way
 }
 
 /// What becomes of the packets that a rule matches, if it matches more of them the more the set holds.
