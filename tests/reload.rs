@@ -14,8 +14,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use traffic::{Counts, Wire};
 
-/// Packets of each state before the policies take turns: enough for every kind several times over.
+/// Packets while nothing changes: enough for every kind several times over.
 const STILL: u64 = 4000;
+/// Packets after each reload, at least.
+const PER_RELOAD: u64 = 100;
 
 fn reloads() -> usize {
     std::env::var("PORTGRAVE_TEST_RELOADS").ok().and_then(|text| text.parse().ok()).unwrap_or(100)
@@ -63,12 +65,6 @@ impl Turns {
         let output = wire.gw.output(&mut self.command("apply", which));
         assert!(output.status.success(), "policy {which}: {}", printed(&output));
     }
-
-    /// The text that nft would load for a policy, as `portgrave show` prints it.
-    fn text(&self, wire: &Wire, which: usize) -> String {
-        self.put_lists(which);
-        wire.gw.stdout(&mut self.command("show", which))
-    }
 }
 
 /// A wire whose gateway has the first policy in force, with live flows and counters.
@@ -85,6 +81,20 @@ fn judged(counts: &Counts) {
 }
 
 #[test]
+fn either_policy_alone_passes_what_both_allow_and_nothing_that_both_forbid() {
+    isolated("either_policy_alone_passes_what_both_allow_and_nothing_that_both_forbid", || {
+        let turns = Turns::new();
+        let wire = guarded(&turns);
+        for which in [0, 1] {
+            turns.apply(&wire, which);
+            let traffic = wire.start();
+            traffic.wait_for(STILL);
+            judged(&wire.counts(traffic));
+        }
+    });
+}
+
+#[test]
 fn a_reload_loses_no_allowed_packet_and_passes_no_forbidden_one() {
     isolated("a_reload_loses_no_allowed_packet_and_passes_no_forbidden_one", || {
         let turns = Turns::new();
@@ -92,9 +102,46 @@ fn a_reload_loses_no_allowed_packet_and_passes_no_forbidden_one() {
         let traffic = wire.start();
         for turn in 0..reloads() {
             turns.apply(&wire, 1 - turn % 2);
+            traffic.wait_for(PER_RELOAD);
         }
         let counts = wire.counts(traffic);
         say(format!("{} reloads: {}", reloads(), counts.summary()));
         judged(&counts);
+    });
+}
+
+/// What a reload in two batches does, which the counters must show: first the old table goes, then the new one comes.
+#[test]
+fn packets_that_pass_while_the_table_is_away_are_seen() {
+    isolated("packets_that_pass_while_the_table_is_away_are_seen", || {
+        let turns = Turns::new();
+        let wire = guarded(&turns);
+        let traffic = wire.start();
+        traffic.wait_for(STILL);
+        wire.gw.nft("delete table inet portgrave\n");
+        traffic.wait_for(STILL);
+        turns.apply(&wire, 1);
+        traffic.wait_for(STILL);
+        let counts = wire.counts(traffic);
+        assert!(counts.leaked() > 0 && counts.missing() == 0, "{}", counts.summary());
+        assert_eq!(counts.faults().len(), counts.forbidden_kinds(), "every forbidden kind passed");
+    });
+}
+
+/// The same for a map that is emptied in one batch and filled in the next.
+#[test]
+fn packets_that_are_lost_while_a_map_is_empty_are_seen() {
+    isolated("packets_that_are_lost_while_a_map_is_empty_are_seen", || {
+        let turns = Turns::new();
+        let wire = guarded(&turns);
+        let traffic = wire.start();
+        traffic.wait_for(STILL);
+        wire.gw.nft("flush map inet portgrave in4.allow.any\n");
+        traffic.wait_for(STILL);
+        turns.apply(&wire, 0);
+        traffic.wait_for(STILL);
+        let counts = wire.counts(traffic);
+        assert!(counts.missing() > 0 && counts.leaked() == 0, "{}", counts.summary());
+        assert!(counts.faults().iter().all(|fault| fault.contains("allowed")), "{:?}", counts.faults());
     });
 }

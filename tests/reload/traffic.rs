@@ -108,19 +108,24 @@ impl Wire {
             stop: AtomicBool::new(false),
             sent: self.kinds.iter().map(|_| AtomicU64::new(0)).collect(),
         });
+        let before = (Counters::read(&self.gw), self.dropped_by_wire());
         let (kinds, mine) = (self.kinds.clone(), Arc::clone(&shared));
         let thread = std::thread::spawn(move || send(&kinds, &sockets, &mine));
-        Traffic { shared, thread: Some(thread), start: Instant::now() }
+        Traffic { shared, thread: Some(thread), start: Instant::now(), before }
     }
 
     /// Waits until every packet that was sent has been seen before the agent's chains or was lost on the wire, and tells what
     /// became of each kind.
-    pub fn counts(&self, traffic: Traffic) -> Counts {
+    pub fn counts(&self, mut traffic: Traffic) -> Counts {
         let (sent, time) = traffic.finish();
+        let (start, lost_before) = &traffic.before;
         let total: u64 = sent.iter().sum();
         eventually(|| {
             let counters = Counters::read(&self.gw);
-            let get = |place: &str, kind: usize| counters.observed(&format!("{place}-{kind}"));
+            let get = |place: &str, kind: usize| {
+                let name = format!("{place}-{kind}");
+                counters.observed(&name) - start.observed(&name)
+            };
             let counts: Vec<Count> = sent
                 .iter()
                 .enumerate()
@@ -131,7 +136,7 @@ impl Wire {
                 })
                 .collect();
             let before: u64 = counts.iter().map(|count| count.before).sum();
-            let lost = self.dropped_by_wire();
+            let lost = self.dropped_by_wire() - lost_before;
             let all = before + lost == total;
             let counts = Counts { kinds: self.kinds.clone(), counts, lost, time };
             if all { Ok(counts) } else { Err(format!("{total} sent, {before} came, {lost} lost")) }
@@ -169,6 +174,10 @@ impl Counts {
     /// Forbidden packets that passed.
     pub fn leaked(&self) -> u64 {
         self.of(false).map(|count| count.after).sum()
+    }
+
+    pub fn forbidden_kinds(&self) -> usize {
+        self.of(false).count()
     }
 
     fn of(&self, allowed: bool) -> impl Iterator<Item = &Count> {
@@ -210,6 +219,8 @@ pub struct Traffic {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     start: Instant,
+    /// The counters, and what the link had dropped, before the first packet.
+    before: (Counters, u64),
 }
 
 struct Shared {
@@ -231,7 +242,7 @@ impl Traffic {
         }
     }
 
-    fn finish(mut self) -> (Vec<u64>, Duration) {
+    fn finish(&mut self) -> (Vec<u64>, Duration) {
         self.shared.stop.store(true, Ordering::Relaxed);
         let thread = self.thread.take().expect("it was started");
         thread.join().expect("the sender ends well");
