@@ -4,7 +4,7 @@ use super::{Inputs, committed, load, lookups, report};
 use crate::apply;
 use crate::diag::Findings;
 use crate::host::clock;
-use crate::model::LearnedAddress;
+use crate::model::{LearnedAddress, management};
 use crate::netlink::NfTables;
 use crate::plan::diff;
 use crate::ruleset::Ruleset;
@@ -26,6 +26,9 @@ pub(super) struct StatusArgs {
 }
 
 const NO_DAEMON: u8 = 3;
+
+const AFTER_MANAGEMENT: &str = "write the site's rules in its policy directory (/etc/portgrave/policy.d), the way in for \
+                                administrators first; then `portgrave check`, `portgrave apply`";
 
 pub(super) fn run(args: &StatusArgs) -> ExitCode {
     let loaded = load::load(&args.inputs);
@@ -111,8 +114,14 @@ fn generation_fields(generation: Option<&Generation>) -> Value {
         "generation": generation.map(|generation| generation.number),
         "applied": generation.map(|generation| clock::utc(generation.applied)),
         "fingerprint": generation.map(|generation| &generation.fingerprint),
+        "management": generation.map(is_management),
         "files": generation.map(|generation| generation.inputs.iter().map(|input| &input.name).collect::<Vec<_>>()),
     })
+}
+
+/// Whether the policy in force is the one for a machine without rules.
+fn is_management(generation: &Generation) -> bool {
+    generation.inputs.iter().any(|input| input.name == management::NAME)
 }
 
 fn name_json((name, left): &(String, Vec<LearnedAddress>)) -> Value {
@@ -131,6 +140,10 @@ fn print(
             let applied = clock::utc(generation.applied);
             report::say(&format!("generation {}, applied at {applied}\n", generation.number));
             report::say(&format!("files: {}\n", files.join(", ")));
+            if is_management(generation) {
+                let why = format!("no file has a rule: {}", management::SUMMARY);
+                report::say(&format!("policy: management, since {why}\nnext: {AFTER_MANAGEMENT}\n"));
+            }
         }
         Ok(None) => report::say("no generation yet\n"),
         Err(error) => report::say(&format!("{error}\n")),

@@ -129,13 +129,17 @@ impl Build<'_> {
             DefaultAction::Audit => Verdict::Accept,
         };
         self.append(&denied_chain(direction), RuleBuilder::new().counter(&counter).verdict(consequence));
-        let rejects =
-            self.rules_of(direction).any(|(_, rule)| rule.decides() && rule.action == Action::Reject);
-        if rejects || default == DefaultAction::Reject {
+        if self.rejects(direction) {
             let chain = rejected_chain(direction);
             self.append(&chain, RuleBuilder::new().reject_tcp_reset());
             self.append(&chain, RuleBuilder::new().reject_port_unreachable());
         }
+    }
+
+    /// Whether anything new of a direction is rejected.
+    pub(super) fn rejects(&self, direction: Direction) -> bool {
+        self.policy.default.of(direction) == DefaultAction::Reject
+            || self.rules_of(direction).any(|(_, rule)| rule.decides() && rule.action == Action::Reject)
     }
 }
 

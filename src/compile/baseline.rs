@@ -69,7 +69,7 @@ impl Build<'_> {
         }
     }
 
-    /// What cites a tracked flow: ICMP errors and the FTP helper's data, nothing else.
+    /// What cites a tracked flow: ICMP errors, the FTP helper's data and this machine's own resets, nothing else.
     fn related_chain(&mut self, direction: Direction) {
         let chain = format!("{}.related", direction.as_str());
         self.loopback_line(direction, &chain);
@@ -77,6 +77,7 @@ impl Build<'_> {
             let counter = self.counter(direction, "baseline.related", None);
             self.icmp_error_lines(&chain, &counter);
             self.ftp_data_lines(direction, &chain, &counter);
+            self.reset_line(direction, &chain, &counter);
         }
         let dropped = self.counter(direction, "baseline.related.dropped", None);
         self.append(&chain, RuleBuilder::new().counter(&dropped).verdict(Verdict::Drop));
@@ -86,6 +87,14 @@ impl Build<'_> {
         for (family, set) in [(Family::V4, "icmp4.errors"), (Family::V6, "icmp6.errors")] {
             let rule = RuleBuilder::new().lookup(&[Part::IcmpType(family)], set, false);
             self.append(chain, rule.counter(counter).verdict(Verdict::Accept));
+        }
+    }
+
+    /// The kernel takes the reset by which this machine rejects a packet as related to it.
+    fn reset_line(&mut self, direction: Direction, chain: &str, counter: &str) {
+        if direction == Direction::Out && self.rejects(Direction::In) {
+            let reset = RuleBuilder::new().tcp_reset();
+            self.append(chain, reset.counter(counter).verdict(Verdict::Accept));
         }
     }
 

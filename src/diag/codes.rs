@@ -53,7 +53,7 @@ codes! {
     HELPER_MISFIT = "PG308": "a helper that does not fit its ports, or stands beside `passive`";
     NAME_IN_DENY = "PG310": "a name in a rule that denies or rejects";
     BROADCAST_IN = "PG311": "`broadcast` in a rule for incoming connections only";
-    NO_RULE = "PG313": "no file has a rule";
+    NO_RULE = "PG313": "no file has a rule: the policy `management` holds";
     MAPPED_ADDRESS = "PG314": "an IPv4 address in IPv6 form";
     TIMES_WITHOUT_MEMBERS = "PG315": "a group with times and nothing that they hold for";
     GROUP_FLOOR_ABOVE_CAP = "PG316": "a group whose `ttl-floor` is above its `ttl-cap`";

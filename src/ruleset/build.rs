@@ -180,13 +180,23 @@ impl RuleBuilder {
 
     /// A TCP packet that is anything but a bare SYN.
     #[must_use]
-    pub fn not_bare_syn(mut self) -> Self {
+    pub fn not_bare_syn(self) -> Self {
         const MASK: u8 = 0x17; // FIN, SYN, RST, ACK
+        self.tcp_flags(MASK, CmpOp::Neq, 0x02).say("tcp flags & (fin|syn|rst|ack) != syn".into())
+    }
+
+    #[must_use]
+    pub fn tcp_reset(self) -> Self {
+        const RST: u8 = 0x04;
+        self.tcp_flags(RST, CmpOp::Eq, RST).say("tcp flags & rst == rst".into())
+    }
+
+    fn tcp_flags(mut self, mask: u8, op: CmpOp, flags: u8) -> Self {
         self.need_protocol(PROTO_TCP);
         self.exprs.push(Expr::Payload { base: PayloadBase::Transport, offset: 13, len: 1, dreg: Reg(0) });
-        self.exprs.push(Expr::Bitwise { sreg: Reg(0), dreg: Reg(0), mask: vec![MASK], xor: vec![0] });
-        self.compare(CmpOp::Neq, vec![0x02]);
-        self.say("tcp flags & (fin|syn|rst|ack) != syn".into())
+        self.exprs.push(Expr::Bitwise { sreg: Reg(0), dreg: Reg(0), mask: vec![mask], xor: vec![0] });
+        self.compare(op, vec![flags]);
+        self
     }
 
     #[must_use]

@@ -9,7 +9,7 @@ mod peers;
 mod policies;
 mod shrink;
 
-pub use packets::packet;
+pub use packets::{is_at_home, opens_flow, packet};
 pub use policies::policy;
 pub use shrink::smallest;
 
@@ -45,9 +45,9 @@ impl Random {
 /// This machine's interfaces; some names begin with others.
 pub const INTERFACES: [&str; 5] = ["eth0", "eth1", "eth10", "vlan5", "vlan7"];
 
-/// This machine's addresses, and the networks of the first interface.
-pub const OWN_V4: [&str; 3] = ["203.0.113.1", "9.9.9.9", "9.9.9.10"];
-pub const OWN_V6: [&str; 3] = ["2a00:9::1", "2a00:9::2", "2a00:a::1"];
+/// This machine's addresses with the interfaces that have them, and the networks of the first interface.
+pub const OWN_V4: [(&str, &str); 3] = [("203.0.113.1", "eth0"), ("9.9.9.9", "eth0"), ("9.9.9.10", "eth1")];
+pub const OWN_V6: [(&str, &str); 3] = [("2a00:9::1", "eth0"), ("2a00:9::2", "eth10"), ("2a00:a::1", "vlan5")];
 pub const CONNECTED: [&str; 2] = ["203.0.113.0/24", "2a00:9::/64"];
 pub const BROADCAST: &str = "203.0.113.255";
 
@@ -84,7 +84,7 @@ pub fn book() -> AddressBook {
         .map(|(path, ranges): (_, Vec<_>)| (path, ranges.into_iter().collect()))
         .into(),
         resolv_conf: vec![address("8.8.4.5"), address("2a00::5")],
-        own: OWN_V4.iter().chain(&OWN_V6).map(|text| address(text)).collect(),
+        own: OWN_V4.iter().chain(&OWN_V6).map(|(text, _)| address(text)).collect(),
         connected: ranges(&CONNECTED),
         broadcast: vec![address(BROADCAST)],
         users: [("chrony".into(), Some(1001)), ("nobody".into(), Some(65534)), ("ghost".into(), None)].into(),

@@ -48,13 +48,13 @@ pub fn packet(random: &mut Random, policy: &Policy) -> Packet {
         Direction::In | Direction::Out => address(random.pick(&PEERS)),
     };
     let v4 = peer.is_ipv4();
-    let protocol = protocol(random, v4);
+    let protocol = protocol(random, policy, v4);
     let with_ports = [TCP, UDP, SCTP].contains(&protocol);
     Packet {
         direction,
         protocol,
         peer,
-        local: Some(address(random.pick(if v4 { &OWN_V4 } else { &OWN_V6 }))),
+        local: Some(address(random.pick(if v4 { &OWN_V4 } else { &OWN_V6 }).0)),
         port: with_ports.then(|| port(random)),
         source_port: with_ports.then(|| source_port(random)),
         icmp_type: icmp_type(random, policy, protocol, v4),
@@ -63,20 +63,21 @@ pub fn packet(random: &mut Random, policy: &Policy) -> Packet {
     }
 }
 
-/// An authentication header is no protocol of its own in IPv6: what it protects is.
-fn protocol(random: &mut Random, v4: bool) -> u8 {
+/// ICMP of the other family is of no flow. An authentication header is no protocol of its own in IPv6: what it protects is.
+fn protocol(random: &mut Random, policy: &Policy, v4: bool) -> u8 {
+    let stray = !policy.baseline.has(BaselineRule::Invalid) && random.one_in(20);
     match random.below(20) {
         0..=9 => TCP,
         10..=12 => UDP,
         13 => SCTP,
         14..=16 => {
-            if v4 {
+            if v4 != stray {
                 ICMP
             } else {
                 ICMPV6
             }
         }
-        _ if v4 => random.pick(&[50, 51, 47, 112, 89, 2, 41, 253, ICMPV6]),
+        _ if v4 => random.pick(&[50, 51, 47, 112, 89, 2, 41, 253]),
         _ => random.pick(&[50, 50, 47, 112, 89, 2, 41, 253]),
     }
 }
@@ -98,4 +99,23 @@ fn icmp_type(random: &mut Random, policy: &Policy, protocol: u8, v4: bool) -> Op
         (ICMPV6, false) => Some(random.pick(&OPENING_V6)),
         _ => None,
     }
+}
+
+/// Whether conntrack knows a flow of a packet, and so what answers it. Of ICMP that opens none, or that is of the other
+/// family, it does not.
+pub fn opens_flow(packet: &Packet) -> bool {
+    match (packet.protocol, packet.icmp_type) {
+        (ICMP, Some(kind)) => OPENING.contains(&kind),
+        (ICMPV6, Some(kind)) => OPENING_V6.contains(&kind),
+        (ICMP | ICMPV6, None) => false,
+        _ => true,
+    }
+}
+
+/// Whether a packet goes or comes through the interface that has this machine's address.
+pub fn is_at_home(packet: &Packet) -> bool {
+    let has = |(own, interface): &&(&str, &str)| {
+        packet.local == Some(address(own)) && packet.interface.as_deref() == Some(*interface)
+    };
+    OWN_V4.iter().chain(&OWN_V6).any(|own| has(&own))
 }
