@@ -48,6 +48,8 @@ fn can_take_turns(plan: &Plan, want: &Ruleset, have: &Ruleset) -> bool {
         | Op::FlushSet { .. }
         | Op::AddElements { .. }
         | Op::DeleteElements { .. }
+        | Op::AddAddresses { .. }
+        | Op::DeleteAddresses { .. }
         | Op::RenewElements { .. }
         | Op::AddRule { .. }
         | Op::DeleteRule { .. } => true,
@@ -77,8 +79,10 @@ fn one_batch_will_do(plan: &Plan, want: &Ruleset, have: &Ruleset) -> bool {
         match op {
             Op::AddSet { name, .. } => sets.insert((name.as_str(), Course::Comes)),
             Op::DeleteSet { name } => sets.insert((name, Course::Goes)),
-            Op::AddElements { set, .. } => sets.insert((set, Course::Comes)),
-            Op::DeleteElements { set, .. } => sets.insert((set, Course::Goes)),
+            Op::AddElements { set, .. } | Op::AddAddresses { set, .. } => sets.insert((set, Course::Comes)),
+            Op::DeleteElements { set, .. } | Op::DeleteAddresses { set, .. } => {
+                sets.insert((set, Course::Goes))
+            }
             // All goes, and most of it comes again.
             Op::FlushSet { .. } => return false,
             Op::AddRule { rule, .. } => {
@@ -127,7 +131,10 @@ fn role(rule: &Rule, set: &str) -> Role {
 /// Sets that a rule is to find whole, as they were or as they will be.
 fn changed_sets<'a>(plan: &Plan, want: &'a Ruleset, have: &Ruleset) -> BTreeSet<&'a str> {
     let of_op = |op: &Op| match op {
-        Op::AddElements { set, .. } | Op::DeleteElements { set, .. } => Some(set.clone()),
+        Op::AddElements { set, .. }
+        | Op::DeleteElements { set, .. }
+        | Op::AddAddresses { set, .. }
+        | Op::DeleteAddresses { set, .. } => Some(set.clone()),
         Op::AddSet { name, .. } | Op::DeleteSet { name } | Op::FlushSet { name } => Some(name.clone()),
         Op::AddTable
         | Op::DeleteTable
@@ -142,8 +149,7 @@ fn changed_sets<'a>(plan: &Plan, want: &'a Ruleset, have: &Ruleset) -> BTreeSet<
     let touched: BTreeSet<String> = plan.ops.iter().filter_map(of_op).collect();
     let copied = |(name, held): (&String, &Set)| {
         let (name, set) = want.sets.get_key_value(name)?;
-        let copied =
-            !set.same_head(held) || set.elements.known().is_none_or(|known| known.len() <= MOST_COPIED);
+        let copied = !set.same_head(held) || set.elements.len() <= MOST_COPIED;
         (touched.contains(name) && copied).then_some(name.as_str())
     };
     have.sets.iter().filter_map(copied).collect()
@@ -183,8 +189,12 @@ impl Parts {
                 | Op::AddObject { .. }
                 | Op::AddChain { .. }
                 | Op::AddSet { .. } => parts.beside.push(op),
-                Op::AddElements { set, .. } if is_new(set) => parts.beside.push(op),
+                Op::AddElements { set, .. } | Op::AddAddresses { set, .. } if is_new(set) => {
+                    parts.beside.push(op)
+                }
                 Op::AddElements { .. }
+                | Op::AddAddresses { .. }
+                | Op::DeleteAddresses { .. }
                 | Op::DeleteElements { .. }
                 | Op::RenewElements { .. }
                 | Op::FlushSet { .. }
