@@ -23,9 +23,16 @@ pub fn diff(want: &Ruleset, have: Option<&Ruleset>) -> Plan {
     if have.is_none_or(|have| have.dormant && !want.dormant) {
         ops.push(Op::AddTable);
     }
-    let diff = Diff::new(want, have.unwrap_or(&empty));
-    diff.removals(&mut ops);
-    diff.additions(&mut ops);
+    Diff::new(want, have.unwrap_or(&empty)).all(&mut ops);
+    Plan { ops }
+}
+
+/// The same, with these sets made anew whether or not their heads differ.
+pub(super) fn diff_anew<'a>(want: &'a Ruleset, have: &'a Ruleset, sets: &BTreeSet<&'a str>) -> Plan {
+    let mut ops = Vec::new();
+    let mut diff = Diff::new(want, have);
+    diff.anew_sets.extend(sets);
+    diff.all(&mut ops);
     Plan { ops }
 }
 
@@ -44,6 +51,11 @@ impl<'a> Diff<'a> {
         let anew_chains = differing(&want.chains, &have.chains, |a, b| a.base != b.base);
         let anew_sets = differing(&want.sets, &have.sets, |a, b| !a.same_head(b));
         Self { want, have, anew_sets, anew_objects, anew_chains }
+    }
+
+    fn all(&self, ops: &mut Vec<Op>) {
+        self.removals(ops);
+        self.additions(ops);
     }
 
     fn removals(&self, ops: &mut Vec<Op>) {

@@ -2,9 +2,13 @@
 
 mod describe;
 mod diff;
+mod steps;
+mod versions;
 
 pub use describe::{Change, Summary};
 pub use diff::diff;
+pub use steps::steps;
+pub use versions::Held;
 
 use crate::diag::Span;
 use crate::ruleset::{Addresses, BaseChain, Element, ElementKey, Object, ObjectKind, Rule, Set};

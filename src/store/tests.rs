@@ -97,7 +97,8 @@ fn a_list_is_kept_by_content_and_read_back_as_it_was() {
     let contents = store.list(&kept).unwrap();
     assert_eq!((contents.entries, contents.list.contains("192.0.2.1".parse().unwrap())), (1, true));
     // What stays is kept from the store's own file.
-    let next = Generation { number: 2, ..generation(1, "two") };
+    let mut next = generation(1, "two");
+    next.number = 2;
     store.prepare(&next, &[store.list_source(&kept).unwrap()]).unwrap();
     store.keep().unwrap();
     assert_eq!(store.in_force().unwrap(), Some(next));
