@@ -290,7 +290,7 @@ fn an_empty_group_in_use_is_a_warning_that_names_the_silenced_rules() {
 
 #[test]
 fn what_no_rule_uses_is_a_warning_with_the_nearest_name() {
-    let used = || sound().group("admins", "192.0.2.1").rule("a in ssh @admins");
+    let used = || sound().group("admins", "192.0.2.9").rule("a in ssh @admins");
     let finding = used().group("administrators", "192.0.2.1").finding();
     assert_eq!((finding.code, finding.help.as_deref()), ("PG331", Some("did you mean \"admins\"?")));
     let finding = used().feature("pmm", true).when("pmm").feature("pnm", true).finding();

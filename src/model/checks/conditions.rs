@@ -78,11 +78,14 @@ fn check_protocols_left_out(rule: &DraftRule, findings: &mut Findings) {
 fn check_audit(rule: &DraftRule, findings: &mut Findings) {
     let Some(mode) = rule.entry.audit.filter(|_| rule.allows()) else { return };
     let action = &rule.entry.action;
-    let mut finding = Finding::error("PG325", "`mode = \"audit\"` in a rule that allows").at(mode).help(
+    let written = action.span != rule.entry.name.span;
+    // The later one of the two is what a higher layer has changed.
+    let (place, other) = if written { (mode.max(action.span), mode.min(action.span)) } else { (mode, mode) };
+    let mut finding = Finding::error("PG325", "`mode = \"audit\"` in a rule that allows").at(place).help(
         "it counts what a deny or a reject would stop: write action = \"deny\" or \"reject\", or leave `mode` out",
     );
-    if action.span != rule.entry.name.span {
-        finding = finding.also(action.span, "the action");
+    if written {
+        finding = finding.also(other, if other == mode { "the mode" } else { "the action" });
     }
     findings.push(finding);
 }

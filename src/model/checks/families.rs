@@ -4,7 +4,7 @@ use super::super::RuleDirection;
 use super::super::draft::{Draft, DraftRule, written};
 use crate::diag::{Finding, Findings};
 use crate::policy::Peer;
-use crate::types::{AddrRange, Family};
+use crate::types::{AddrRange, Family, PortMatch};
 use std::collections::BTreeSet;
 
 type Families = BTreeSet<Family>;
@@ -34,11 +34,13 @@ fn check_written(rule: &DraftRule, findings: &mut Findings) {
         let protocol = rule.opens.ports.first().map(ToString::to_string).unwrap_or_default();
         let message =
             format!("\"{text}\" is {}, and {protocol} goes over {} alone", name(family), name(only));
-        findings.push(Finding::error("PG322", message).at(span).help(format!(
-            "take it out, or write {} for {}",
-            if family == Family::V4 { "`icmp`" } else { "`icmpv6`" },
-            name(family)
-        )));
+        let icmp = rule.opens.ports.iter().all(|entry| matches!(entry, PortMatch::Icmp(..)));
+        let help = match family {
+            Family::V4 if icmp => "take it out, or write a rule with `icmp` for it",
+            Family::V6 if icmp => "take it out, or write a rule with `icmpv6` for it",
+            Family::V4 | Family::V6 => "take it out",
+        };
+        findings.push(Finding::error("PG322", message).at(span).help(help));
     }
 }
 
