@@ -1,4 +1,4 @@
-//! What the built program reads, and what it makes of it: no rule at all.
+//! What the built program reads, and what it makes of it: no rule at all, another root.
 #![cfg(all(feature = "kernel", feature = "daemon"))]
 
 #[path = "common/ns.rs"]
@@ -52,4 +52,53 @@ fn without_a_rule_management_is_applied_kept_and_named_until_the_first_rule() {
     site.apply();
     assert_eq!(site.json(&["status"]).1["management"], false);
     assert!(!nft(&["list", "table", "inet", "portgrave"]).contains("out.all-out"));
+}
+
+/// A site whose policy asks for a list file and for the servers of resolv.conf, and what is under another root.
+fn with_root() -> Site {
+    let site = Site::new();
+    site.write("portgrave.toml", "");
+    let policy = "language = 1\n[hosts]\nblock = { file = \"/etc/lists/block.txt\" }\ndns = { resolv-conf = true }\n\
+                  [[rule]]\nname = \"block\"\ndirection = \"in\"\nports = [\"any\"]\npeers = \"@block\"\naction = \"deny\"\n\
+                  [[rule]]\nname = \"dns\"\ndirection = \"out\"\nservice = \"dns\"\npeers = \"@dns\"\n\
+                  [[rule]]\nname = \"ssh\"\ndirection = \"in\"\nservice = \"ssh\"\npeers = \"any\"\n";
+    site.write("site.toml", policy);
+    for directory in ["root/etc", "root/run/resolve", "root/srv/lists"] {
+        std::fs::create_dir_all(site.path(directory)).expect("a directory");
+    }
+    std::os::unix::fs::symlink("/srv/lists", site.path("root/etc/lists")).expect("a link");
+    std::os::unix::fs::symlink("/run/resolve/resolv.conf", site.path("root/etc/resolv.conf"))
+        .expect("a link");
+    site.write("root/srv/lists/block.txt", "198.51.100.7\n");
+    site.write("root/run/resolve/resolv.conf", "nameserver 192.0.2.99\n");
+    site
+}
+
+#[test]
+fn lists_and_resolv_conf_are_read_under_another_root_through_its_own_links() {
+    let site = with_root();
+    let root = site.path("root").display().to_string();
+    let (status, shown) = site.run(&["show", "--root", &root]);
+    assert!(status == 0 && shown.contains("198.51.100.7") && shown.contains("192.0.2.99"), "{shown}");
+    let (status, shown) = site.json(&["check"]);
+    assert!(status == 1 && shown.to_string().contains("PG402"), "without it the machine's own: {shown}");
+}
+
+#[test]
+fn what_is_missing_or_unsafe_under_the_root_is_said_with_its_path_outside() {
+    let site = with_root();
+    let root = site.path("root").display().to_string();
+    let refused = |code: &str, words: &str| {
+        let (status, checked) = site.json(&["check", "--root", &root]);
+        let finding = &checked["findings"][0];
+        assert_eq!((status, &finding["code"]), (1, &code.into()), "{checked}");
+        assert!(finding["message"].as_str().is_some_and(|text| text.contains(words)), "{finding}");
+    };
+    let writable = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(site.path("root/srv/lists"), writable).expect("a mode");
+    refused("PG409", &format!("{root}/etc/lists/block.txt: its directory may be written by others"));
+    std::fs::remove_dir_all(site.path("root/srv")).expect("removed");
+    refused("PG402", &format!("{root}/etc/lists/block.txt: there is no such file"));
+    std::fs::remove_dir_all(&root).expect("removed");
+    refused("PG402", &format!("{root}: there is no such file or directory"));
 }

@@ -1,9 +1,10 @@
 //! What the policy asks of this machine: servers, interfaces, list files.
 
+use super::Inputs;
 use super::load::unreadable;
 use crate::diag::{Finding, Findings, codes};
 use crate::host::files::{self, Owner};
-use crate::host::{interfaces, resolvconf};
+use crate::host::{interfaces, resolvconf, root};
 use crate::model::{AddressBook, LearnedAddress, ListRef, Policy, Rule, never};
 use crate::policy::{Settings, parse_names};
 use crate::store;
@@ -27,12 +28,13 @@ pub(super) struct Facts {
     pub(super) findings: Findings,
 }
 
-pub(super) fn gather(settings: &Settings, policy: &Policy, names: Option<&Path>) -> Facts {
+/// List files and resolv.conf are those under `inputs.root`; the interfaces are this machine's.
+pub(super) fn gather(settings: &Settings, policy: &Policy, inputs: &Inputs) -> Facts {
     let mut facts = Facts { book: AddressBook::default(), lists: Vec::new(), findings: Findings::default() };
-    facts.servers(settings, policy);
+    facts.servers(settings, policy, &inputs.root);
     facts.interfaces();
-    facts.lists(policy);
-    if let Some(path) = names {
+    facts.lists(policy, &inputs.root);
+    if let Some(path) = &inputs.names {
         facts.given_names(path);
         facts.refused_addresses(policy);
     }
@@ -41,7 +43,7 @@ pub(super) fn gather(settings: &Settings, policy: &Policy, names: Option<&Path>)
 
 impl Facts {
     /// The servers to ask, and what a group with `resolv-conf` holds: those of the settings, else those of resolv.conf.
-    fn servers(&mut self, settings: &Settings, policy: &Policy) {
+    fn servers(&mut self, settings: &Settings, policy: &Policy, root: &Path) {
         let in_use = policy.rules.iter().find(|rule| rule.peers.resolv_conf);
         if let Some(servers) = &settings.resolver.servers {
             self.book.dns_servers.clone_from(servers);
@@ -51,7 +53,7 @@ impl Facts {
             }
             return;
         }
-        match resolvconf::servers(Path::new("/")) {
+        match resolvconf::servers(root) {
             Ok(servers) => {
                 if let (true, Some(rule)) = (servers.behind.is_empty(), in_use) {
                     self.no_server("resolv.conf names no server", rule);
@@ -68,7 +70,8 @@ impl Facts {
                 self.book.resolv_conf = servers.behind;
             }
             Err(error) => {
-                let message = format!("{}: {error}", resolvconf::PATH);
+                let message =
+                    format!("{}: {error}", root::shown(root, Path::new(resolvconf::PATH)).display());
                 let help = "make it readable, or name the servers in portgrave.toml: [resolver] servers = [\"192.0.2.53\"]";
                 self.findings.push(Finding::error(codes::NO_SERVERS, message).help(help));
             }
@@ -99,7 +102,7 @@ impl Facts {
         }
     }
 
-    fn lists(&mut self, policy: &Policy) {
+    fn lists(&mut self, policy: &Policy, root: &Path) {
         let lists: BTreeSet<(&ListRef, crate::diag::Span)> = policy
             .rules
             .iter()
@@ -109,9 +112,12 @@ impl Facts {
             if self.book.lists.contains_key(&list.path) {
                 continue;
             }
-            match files::read(&list.path, Owner::Caller) {
+            match files::read_under(root, &list.path, Owner::Caller) {
                 Ok(text) => self.list(list, origin, text),
-                Err(error) => self.findings.push(unreadable(&list.path, &error).at(origin)),
+                Err(error) => {
+                    let path = root::shown(root, &list.path);
+                    self.findings.push(unreadable(&path, &error).at(origin));
+                }
             }
         }
     }

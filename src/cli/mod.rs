@@ -56,6 +56,9 @@ struct Inputs {
     /// A policy file or a directory of them, in place of all layers; repeated: each a layer above the one before
     #[arg(long, value_name = "FILE-or-DIR")]
     policy: Vec<PathBuf>,
+    /// Read list files, resolv.conf and passwd under DIR (not portgrave.toml, nor what --policy names)
+    #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
+    root: PathBuf,
     /// The addresses of host names, in place of DNS (TOML: "repo.example.net" = ["192.0.2.7"])
     #[arg(long, value_name = "FILE")]
     names: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! Policy and list files: opened once, judged by their descriptor, read whole.
 
+use super::root;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
@@ -84,12 +85,16 @@ fn quoted(path: &Path) -> String {
 
 /// The text of a file that nobody but its owner can have written. A symbolic link is followed.
 pub fn read(path: &Path, owner: Owner) -> Result<String, FileError> {
-    let file = File::options().read(true).custom_flags(flags().bits()).open(path).map_err(opening)?;
+    read_under(Path::new("/"), path, owner)
+}
+
+/// The same of a file under another root than that of the machine; links stay under it.
+pub fn read_under(root: &Path, path: &Path, owner: Owner) -> Result<String, FileError> {
+    let file = root::open(root, path, flags()).map_err(opening)?;
     let metadata = file.metadata().map_err(FileError::Io)?;
     judge(&metadata, owner)?;
-    if let Some(directory) = path.canonicalize().ok().as_deref().and_then(Path::parent) {
-        judge_neighbours(&std::fs::metadata(directory).map_err(FileError::Io)?)?;
-    }
+    let directory = root::directory_of(&file).map_err(FileError::Io)?;
+    judge_neighbours(&std::fs::metadata(directory).map_err(FileError::Io)?)?;
     contents(file, &metadata)
 }
 
@@ -112,7 +117,8 @@ fn contents(file: File, metadata: &Metadata) -> Result<String, FileError> {
     })
 }
 
-fn opening(error: io::Error) -> FileError {
+/// Why a file or directory could not be opened.
+pub fn opening(error: io::Error) -> FileError {
     if error.kind() == io::ErrorKind::NotFound { FileError::Missing } else { FileError::Io(error) }
 }
 
