@@ -11,6 +11,7 @@ mod load;
 mod lookups;
 mod plan;
 mod report;
+mod services;
 mod show;
 mod status;
 
@@ -44,6 +45,7 @@ enum Verb {
     Apply(apply::ApplyArgs),
     Counters(counters::CountersArgs),
     Status(status::StatusArgs),
+    Services(services::ServicesArgs),
     Flush(flush::FlushArgs),
 }
 
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Verb::Apply(args) => apply::run(&args),
         Verb::Counters(args) => counters::run(&args),
         Verb::Status(args) => status::run(&args),
+        Verb::Services(args) => services::run(&args),
         Verb::Flush(args) => flush::run(&args),
     }
 }
