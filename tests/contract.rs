@@ -30,7 +30,7 @@ const OTHER_FORMS: [(&str, &str, Option<&str>); 20] = [
     ("hosts.x.ttl-floor", "\"60s\"", None),
     ("hosts.x.ttl-cap", "\"1h\"", None),
     ("hosts.x.grace", "\"5m\"", None),
-    ("baseline.containers", "true", Some("PG103")),
+    ("baseline.containers", "true", None),
 ];
 
 /// One of the two kinds of file.

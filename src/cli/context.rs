@@ -1,7 +1,7 @@
 //! What most verbs begin with: the files read, parsed and resolved, and the facts that the policy asks for.
 
-use super::facts::{self, ListText};
-use super::{Inputs, load, report};
+use super::lists::Lists;
+use super::{Inputs, facts, load, report};
 use crate::compile::{Features, compile};
 use crate::diag::{Findings, SourceMap};
 use crate::model::{AddressBook, Policy, management, resolve};
@@ -16,7 +16,7 @@ pub(super) struct Context {
     pub(super) settings: Settings,
     pub(super) policy: Policy,
     pub(super) book: AddressBook,
-    pub(super) lists: Vec<ListText>,
+    pub(super) lists: Lists,
     /// Warnings only.
     pub(super) findings: Findings,
 }

@@ -7,6 +7,7 @@ mod context;
 mod counters;
 mod facts;
 mod flush;
+mod lists;
 mod load;
 mod lookups;
 mod plan;

@@ -8,9 +8,10 @@ use crate::model::{LearnedAddress, management};
 use crate::netlink::NfTables;
 use crate::plan::diff;
 use crate::ruleset::Ruleset;
-use crate::store::{Generation, Store, StoreError, remaining};
+use crate::store::{Generation, HeldBack, Store, StoreError, remaining};
 use clap::Args;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 #[derive(Args)]
@@ -33,24 +34,38 @@ pub(super) fn run(args: &StatusArgs) -> ExitCode {
     let loaded = load::load(&args.inputs);
     let store = Store::read_only(&loaded.settings.state_dir);
     let generation = store.in_force();
-    let (kernel, degraded) = kernel_state(&generation);
+    let (kernel, differs) = kernel_state(&store, &generation);
+    let (held_back, unknown) = match store.held_back() {
+        Ok(lists) => (lists, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    let degraded = differs || !held_back.is_empty() || unknown.is_some();
+    let error = generation.as_ref().err().map(ToString::to_string).or(unknown);
     let names = names(&store);
     if args.inputs.json {
         let mut fields = generation_fields(generation.as_ref().ok().and_then(Option::as_ref));
         fields["daemon"] = json!(false);
         fields["kernel"] = json!(kernel);
         fields["names"] = names.iter().map(name_json).collect();
-        fields["error"] = json!(generation.as_ref().err().map(ToString::to_string));
+        fields["held_back"] = json!(held_back);
+        fields["error"] = json!(error);
         report::object(fields, &Findings::default(), &loaded.sources);
     } else {
         print(&generation, kernel, &names);
+        for HeldBack { path, why } in &held_back {
+            report::say(&format!("list {}: {why}: what was in force stays\n", path.display()));
+        }
+        if let (Ok(_), Some(error)) = (&generation, &error) {
+            report::say(&format!("{error}\n"));
+        }
     }
     if degraded { ExitCode::FAILURE } else { ExitCode::from(NO_DAEMON) }
 }
 
 /// What the kernel holds, in words, and whether that is less than it should be.
-fn kernel_state(generation: &Result<Option<Generation>, StoreError>) -> (String, bool) {
-    let wanted = generation.as_ref().ok().and_then(Option::as_ref).and_then(committed::of);
+fn kernel_state(store: &Store, generation: &Result<Option<Generation>, StoreError>) -> (String, bool) {
+    let wanted = generation.as_ref().ok().and_then(Option::as_ref);
+    let wanted = wanted.and_then(|generation| committed::of(generation, store, &BTreeMap::new()));
     let held = match apply::held(&mut NfTables, &mut || wanted.clone()) {
         Ok(held) => held,
         Err(error) => return (error.to_string(), true),

@@ -35,10 +35,13 @@ codes! {
     BAD_PATH = "PG209": "a path that is not absolute";
     UNKNOWN_HELPER = "PG210": "a helper that does not exist";
     BAD_PASSIVE = "PG211": "`passive` is not a range of TCP ports";
-    UNKNOWN_WORD = "PG212": "an unknown `direction` or `action`";
+    UNKNOWN_WORD = "PG212": "an unknown `direction`, `action`, `mode` or default";
     BAD_SERVER = "PG213": "not an address of a DNS server, or an empty list of them";
     FLOOR_ABOVE_CAP = "PG214": "`ttl-floor` above `ttl-cap`";
     NAMED_TWICE = "PG215": "a vendor policy is named twice";
+    BAD_NUMBER = "PG216": "a number out of its bounds, or not a percentage";
+    BAD_INTERFACE = "PG217": "not a name of an interface, or the beginning of one";
+    BAD_USER = "PG218": "not a name or an id of a local user";
 
     DEFINED_TWICE = "PG301": "two definitions of a group, service or switch in one layer that differ";
     TWO_RULES = "PG302": "two rules of one name";
@@ -80,6 +83,8 @@ codes! {
     NOT_UTF8 = "PG411": "a file that is not UTF-8";
     NO_SERVER_OUTSIDE = "PG412": "a group of the DNS servers that holds none but this machine itself";
     ADDRESS_LEFT_OUT = "PG413": "an address of `--names` that no name may have";
+    LIST_HELD_BACK = "PG414": "a list file with too few entries, or that lost too many: what is in force stays";
+    LIST_TOO_SHORT = "PG415": "a list file with fewer entries than `min-entries`, and none of its contents in force";
 
     KERNEL_LACKS = "PG501": "the kernel has not what the policy needs";
     TOO_MANY_CELLS = "PG502": "the policy comes to more cells of addresses and ports than are taken";

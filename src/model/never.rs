@@ -67,6 +67,30 @@ pub fn refuses(book: &AddressBook, address: IpAddr) -> bool {
         || book.broadcast.contains(&address)
 }
 
+/// Whether a name may stand for an address, where its groups open these networks.
+pub fn may_stand(book: &AddressBook, opened: &[AddrRange], address: IpAddr) -> bool {
+    !refuses(book, address) || is_opened(book, opened, address)
+}
+
+/// Whether an address that no name may have is one that these networks open. Nothing opens what is no host elsewhere.
+pub fn is_opened(book: &AddressBook, opened: &[AddrRange], address: IpAddr) -> bool {
+    let of_machine = book.own.contains(&address) || book.broadcast.contains(&address);
+    opened.iter().any(|range| range.contains(address)) && !of_machine && !is_no_host(address)
+}
+
+/// Loopback, unspecified, link-local, multicast, class E and mapped addresses.
+fn is_no_host(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            v4.octets()[0] == 0 || v4.octets()[0] >= 224 || v4.is_loopback() || v4.is_link_local()
+        }
+        IpAddr::V6(v6) => {
+            let low = v6.segments()[..5].iter().all(|segment| *segment == 0);
+            low || v6.is_multicast() || v6.is_unicast_link_local()
+        }
+    }
+}
+
 fn merge(family: Family, mut ranges: Vec<AddrRange>) -> Vec<AddrRange> {
     ranges.sort_unstable();
     let mut merged: Vec<(u128, u128)> = Vec::new();

@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr};
 pub(super) enum Place {
     Rule,
     Group,
+    Except,
 }
 
 /// What is wrong with a peer, and what to write instead.
@@ -32,7 +33,9 @@ pub(super) fn list(reader: &mut Reader, value: &Value<'_>, place: Place) -> Vec<
             );
             reader.string_or_list(value, wanted)
         }
-        Place::Group => reader.strings(value, Wanted::new("a list of peers", "[\"192.0.2.7\"]")),
+        Place::Group | Place::Except => {
+            reader.strings(value, Wanted::new("a list of peers", "[\"192.0.2.7\"]"))
+        }
     };
     texts.into_iter().filter_map(|text| one(reader, text, place)).collect()
 }
@@ -51,6 +54,11 @@ fn one(reader: &mut Reader, text: Spanned<&str>, place: Place) -> Option<Spanned
         }),
         "any" => Ok(Peer::Any),
         "broadcast" if place == Place::Rule => Ok(Peer::Broadcast),
+        "broadcast" if place == Place::Except => Err(Fault {
+            code: codes::MISPLACED_BROADCAST,
+            message: "\"broadcast\" stands in the peers of a rule only".into(),
+            help: "leave it out: a group holds no broadcast addresses but those that are written".into(),
+        }),
         "broadcast" => Err(Fault {
             code: codes::MISPLACED_BROADCAST,
             message: "\"broadcast\" stands in the peers of a rule only".into(),
@@ -65,6 +73,29 @@ fn one(reader: &mut Reader, text: Spanned<&str>, place: Place) -> Option<Spanned
             None
         }
     }
+}
+
+/// What is an address, a prefix or a range in `key`, and nothing else.
+pub(super) fn addresses(reader: &mut Reader, text: Spanned<&str>, key: &str) -> Option<Spanned<AddrRange>> {
+    let span = text.span;
+    let named = |message: String, help: &str| Fault { code: codes::BAD_ADDRESS, message, help: help.into() };
+    let group = text.value.starts_with('@') || ["any", "broadcast", "self"].contains(&text.value);
+    let found = if group {
+        let help = "write the addresses themselves; every address is meant where the key is left out";
+        Err(named(format!("\"{}\" is no address: `{key}` takes no words and no groups", text.value), help))
+    } else {
+        far_end(text.value)
+    };
+    let fault = match found {
+        Ok(Peer::Range(value)) => return Some(Spanned { value, span }),
+        Ok(Peer::Any | Peer::Broadcast | Peer::Group(_) | Peer::Name(_)) => named(
+            format!("\"{}\" is a host name: `{key}` takes addresses alone", text.value),
+            "write its addresses",
+        ),
+        Err(fault) => fault,
+    };
+    reader.error(fault.code, span, fault.message, fault.help);
+    None
 }
 
 /// An address, a prefix, a range, or else a host name.
@@ -138,7 +169,7 @@ fn mistake(text: &str) -> Option<String> {
         return is_address(address).then(|| format!("write it without the interface: \"{address}\""));
     }
     if text.starts_with('!') {
-        return Some("exceptions are not taken: write what remains, or a rule with action \"deny\"".into());
+        return Some("say exceptions in the group: { members = [\"…\"], except = [\"…\"] }".into());
     }
     let bare = text.trim_matches(['[', ']']);
     if bare != text && is_address(bare) {

@@ -12,7 +12,7 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) {
     }
     let of_rules = draft.rules.iter().filter_map(|rule| match &rule.entry.ports {
         PortTerm::Ports(ports) => Some(ports),
-        PortTerm::Service(_) => None,
+        PortTerm::Services(_) => None,
     });
     for ports in of_rules.chain(draft.merged.services.values().map(|service| &service.value.ports)) {
         check_list(ports.iter().map(|entry| (entry.value.to_string(), entry.span)), findings);

@@ -40,8 +40,9 @@ pub(super) fn run(draft: &Draft, findings: &mut Findings) {
 
 /// Every list of peers that is in force: of groups and of rules.
 fn peer_lists<'d>(draft: &'d Draft) -> impl Iterator<Item = Vec<&'d Spanned<Peer>>> {
-    let groups = draft.merged.groups.values().map(|group| group.members().collect());
-    groups.chain(draft.rules.iter().map(|rule| rule.entry.peers.iter().collect()))
+    let groups = draft.merged.groups.values();
+    let lists = groups.flat_map(|group| [group.members().collect(), group.except().collect()]);
+    lists.chain(draft.rules.iter().map(|rule| rule.entry.peers.value.iter().collect()))
 }
 
 /// `rule "a"`, `rules "a" and "b"`, `rules "a", "b" and "c"`.
