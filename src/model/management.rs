@@ -47,7 +47,7 @@ pub fn fall_back(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Action, Policy, RuleDirection, resolve};
+    use super::super::{Action, Policy, RuleDirection, Source, resolve};
     use super::*;
 
     /// The policy that holds where one file of each layer is written, and the codes of what is said of it.
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!((codes, layers), (vec!["PG313"], vec![0]));
         let rules: Vec<_> = policy.rules.iter().map(|rule| (rule.name.as_str(), rule.direction)).collect();
         assert_eq!(rules, [("all-out", RuleDirection::Out), ("ssh-in", RuleDirection::In)]);
-        assert!(policy.rules.iter().all(|rule| rule.action == Action::Allow && rule.peers.any));
+        assert!(policy.rules.iter().all(|rule| rule.action == Action::Allow && rule.peers.has(&Source::Any)));
         assert_eq!(policy.rules[1].ports, ["tcp/22".parse().unwrap()]);
     }
 
