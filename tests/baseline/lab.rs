@@ -148,13 +148,25 @@ impl Lab {
 
     /// Takes the rules that speak of `word` out of a chain of the agent's.
     pub fn take_out(&self, chain: &str, word: &str) {
+        let handles = self.handles(chain, word);
+        let delete = |handle| format!("delete rule inet portgrave {chain} handle {handle}\n");
+        self.gw.nft(&handles.into_iter().map(delete).collect::<String>());
+    }
+
+    /// Puts a rule in the place of the one that speaks of `word`.
+    pub fn replace(&self, chain: &str, word: &str, rule: &str) {
+        let handles = self.handles(chain, word);
+        assert_eq!(handles.len(), 1, "one rule of {chain} speaks of {word}");
+        self.gw.nft(&format!("replace rule inet portgrave {chain} handle {} {rule}\n", handles[0]));
+    }
+
+    fn handles(&self, chain: &str, word: &str) -> Vec<String> {
         let listing = self.gw.nft_list(&["-a", "list", "chain", "inet", "portgrave", chain]);
         let rules = listing.lines().filter(|line| line.contains(word));
-        let handles = rules.filter_map(|line| line.rsplit_once("# handle ").map(|(_, handle)| handle));
-        let batch: String =
-            handles.map(|handle| format!("delete rule inet portgrave {chain} handle {handle}\n")).collect();
-        assert!(!batch.is_empty(), "no rule of {chain} speaks of {word}\n{listing}");
-        self.gw.nft(&batch);
+        let handles: Vec<String> =
+            rules.filter_map(|line| Some(line.rsplit_once("# handle ")?.1.to_owned())).collect();
+        assert!(!handles.is_empty(), "no rule of {chain} speaks of {word}\n{listing}");
+        handles
     }
 
     fn mac(&self, link: &str) -> [u8; 6] {
