@@ -502,3 +502,22 @@ fn echo_requests_over_their_rate_are_dropped() {
         }
     });
 }
+
+/// What these tests say about the packets that they send.
+const SOURCES: [&str; 3] =
+    [include_str!("baseline.rs"), include_str!("baseline/ports.rs"), include_str!("baseline/paths.rs")];
+
+#[test]
+fn every_counter_of_the_baseline_is_one_that_some_packet_here_moves() {
+    isolated("every_counter_of_the_baseline_is_one_that_some_packet_here_moves", || {
+        let lab = Lab::new();
+        lab.apply(&policy("containers", true, &open()));
+        let all = lab.counters().0.into_keys().map(|(_, name)| name);
+        // Adoption is shown where connections are open before the first apply.
+        let of_baseline = all.filter(|name| name.contains(".baseline.") && !name.ends_with(".adopted"));
+        let moved = |name: &String| SOURCES.iter().any(|text| text.contains(&format!("(\"{name}\")")));
+        let (moved, unmoved): (Vec<String>, Vec<String>) = of_baseline.partition(moved);
+        assert!(moved.len() > 20, "{moved:?}");
+        assert_eq!(unmoved, [""; 0], "of {moved:?}");
+    });
+}

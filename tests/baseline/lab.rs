@@ -95,10 +95,10 @@ impl Lab {
         u8::try_from(text.lines().count()).expect("few links")
     }
 
-    /// Applies a policy, given without its first line.
-    pub fn apply(&self, policy: &str) {
+    /// Applies a policy, given without its first line, and returns what was printed.
+    pub fn apply(&self, policy: &str) -> String {
         let path = self.agent.policy("policy", &format!("language = 1\n\n{policy}"));
-        self.agent.apply(&self.gw, &[&path]);
+        self.agent.apply(&self.gw, &[&path])
     }
 
     /// Puts a packet on the link, from the peer's end.

@@ -109,7 +109,7 @@ fn observer(direction: &str, matches: &str) -> String {
 
 /// Counters that packets of the kernel's own accord may move meanwhile.
 fn is_noise(counter: &str) -> bool {
-    ["established", "neighbour-discovery", "multicast-membership"]
+    ["established", "loopback", "neighbour-discovery", "multicast-membership"]
         .iter()
         .any(|rule| counter.ends_with(&format!(".baseline.{rule}")))
 }
