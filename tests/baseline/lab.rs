@@ -90,6 +90,11 @@ impl Lab {
         self.peer.ip(&format!("link set {name} addrgenmode none\nlink set {name} up\n"));
     }
 
+    /// Gives the gateway a neighbour: it never asks for it, and never finds that it is not there.
+    pub fn knows(&self, address: IpAddr, link: &str) {
+        self.gw.ip(&format!("neigh add {address} lladdr {} dev {link} nud permanent\n", written(PEER_MAC)));
+    }
+
     fn links(&self) -> u8 {
         let text = self.gw.stdout(Command::new("ip").args(["-o", "link"]));
         u8::try_from(text.lines().count()).expect("few links")

@@ -128,8 +128,12 @@ fn containers_have_dns_and_dhcp_of_this_host() {
         for link in BRIDGES.into_iter().chain(OTHERS) {
             lab.link(link);
             lab.gw.ip(&format!("addr add {GW_LINK_LOCAL}/64 dev {link} nodad\n"));
+            lab.knows(container(Family::V4), link);
+            lab.knows(container(Family::V6), link);
             cases.extend(container_cases(link));
         }
+        // By the way of the default route.
+        lab.knows(container(Family::V4), "up0");
         // Servers of DHCPv6 listen to this group.
         let _server = lab.gw.enter(|| {
             let server = UdpSocket::bind("[::]:0").expect("a socket");
@@ -143,6 +147,10 @@ fn containers_have_dns_and_dhcp_of_this_host() {
         let unsaid = lab.apply(&closed());
         assert!(unsaid.contains("nothing changes"), "where nothing is said it is off: {unsaid}");
     });
+}
+
+fn container(family: Family) -> IpAddr {
+    if family == Family::V4 { IpAddr::from([10, 89, 0, 5]) } else { v6("fe80::5").into() }
 }
 
 fn container_cases(link: &'static str) -> Vec<Case<'static>> {
@@ -162,10 +170,8 @@ fn container_cases(link: &'static str) -> Vec<Case<'static>> {
         Case::new(format!("out to {link}: {matches}"), format!("oifname {link} {matches}"), verdicts, send)
     };
     let mut cases = Vec::new();
-    for (family, container) in
-        [(Family::V4, IpAddr::from([10, 89, 0, 5])), (Family::V6, v6("fe80::5").into())]
-    {
-        let from = || at(container, next_source_port());
+    for family in Family::BOTH {
+        let from = || at(container(family), next_source_port());
         let server = if family == Family::V4 { gw(family) } else { v6(GW_LINK_LOCAL).into() };
         let word = if family == Family::V4 { "ipv4" } else { "ipv6" };
         let matches = |rest: &str| format!("meta nfproto {word} {rest}");
@@ -181,11 +187,11 @@ fn container_cases(link: &'static str) -> Vec<Case<'static>> {
         ));
     }
     let (anybody, everybody) = (Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST);
-    let (container, host) = (v6("fe80::5"), v6(GW_LINK_LOCAL));
+    let [container4, container6] = Family::BOTH.map(container);
     cases.push(into("udp dport 67", udp(at(anybody, 68), at(everybody, 67))));
-    cases.push(out("udp dport 68", udp(at([10, 89, 0, 1], 67), at([10, 89, 0, 5], 68))));
-    cases.push(into("udp dport 547", udp(at(container, 546), at(v6("ff02::1:2"), 547))));
-    cases.push(out("udp dport 546", udp(at(host, 547), at(container, 546))));
+    cases.push(out("udp dport 68", udp(at([10, 89, 0, 1], 67), at(container4, 68))));
+    cases.push(into("udp dport 547", udp(at(container6, 546), at(v6("ff02::1:2"), 547))));
+    cases.push(out("udp dport 546", udp(at(v6(GW_LINK_LOCAL), 547), at(container6, 546))));
     cases
 }
 
