@@ -56,8 +56,8 @@ bench:
 # The same tests as in `make test`, with larger counts.
 soak:
 	@scripts/setup test
-	export PORTGRAVE_TEST_POLICIES=20000 PORTGRAVE_TEST_BATCHES=20000 PORTGRAVE_TEST_KILLS=500; \
-		$(CARGO_TEST) --test meaning --test kernel_fake --test cli
+	export PORTGRAVE_TEST_POLICIES=20000 PORTGRAVE_TEST_PACKETS=50 PORTGRAVE_TEST_BATCHES=20000 PORTGRAVE_TEST_KILLS=500; \
+		$(CARGO_TEST) --test meaning --test judged --test kernel_fake --test cli
 
 install: build
 	install -D -m 0755 $(INSTALL_BINARY) "$(DESTDIR)$(PREFIX)/sbin/portgrave"
