@@ -1,14 +1,14 @@
 //! What the policy asks of this machine: servers, interfaces, list files.
 
+use super::lists::{self, Lists};
 use super::load::unreadable;
 use crate::diag::{Finding, Findings, codes};
 use crate::host::files::{self, Owner};
 use crate::host::{interfaces, resolvconf};
-use crate::model::{AddressBook, LearnedAddress, ListRef, Policy, Rule, Source, never};
+use crate::model::{AddressBook, LearnedAddress, Policy, Rule, Source, never};
 use crate::policy::{Settings, parse_names};
-use crate::store;
-use crate::types::{AddrRange, HostName, ListErrors, parse_list};
-use std::collections::BTreeSet;
+use crate::store::{self, Store};
+use crate::types::{AddrRange, HostName};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -18,20 +18,20 @@ const DNS: u16 = 53;
 /// Addresses that `--names` gives have no TTL: they live for a day.
 const GIVEN_LIFE: Duration = Duration::from_secs(86_400);
 
-pub(super) use crate::store::ListText;
-
 /// The facts, and what is wrong with them.
 pub(super) struct Facts {
     pub(super) book: AddressBook,
-    pub(super) lists: Vec<ListText>,
+    pub(super) lists: Lists,
     pub(super) findings: Findings,
 }
 
 pub(super) fn gather(settings: &Settings, policy: &Policy, names: Option<&Path>) -> Facts {
-    let mut facts = Facts { book: AddressBook::default(), lists: Vec::new(), findings: Findings::default() };
+    let mut facts =
+        Facts { book: AddressBook::default(), lists: Lists::default(), findings: Findings::default() };
     facts.servers(settings, policy);
     facts.interfaces();
-    facts.lists(policy);
+    let store = Store::read_only(&settings.state_dir);
+    facts.lists = lists::read(policy, store, &mut facts.book, &mut facts.findings);
     if let Some(path) = names {
         facts.given_names(path);
         facts.refused_addresses(policy);
@@ -99,55 +99,6 @@ impl Facts {
         }
     }
 
-    fn lists(&mut self, policy: &Policy) {
-        let lists: BTreeSet<(&ListRef, crate::diag::Span)> = policy
-            .rules
-            .iter()
-            .flat_map(|rule| rule.peers.lists().into_iter().map(|list| (list, rule.origin)))
-            .collect();
-        for (list, origin) in lists {
-            if self.book.lists.contains_key(&list.path) {
-                continue;
-            }
-            match files::read(&list.path, Owner::Caller) {
-                Ok(text) => self.list(list, origin, text),
-                Err(error) => self.findings.push(unreadable(&list.path, &error).at(origin)),
-            }
-        }
-    }
-
-    fn list(&mut self, list: &ListRef, origin: crate::diag::Span, text: String) {
-        let shown = list.path.display();
-        match parse_list(&text) {
-            Ok(contents) => {
-                if contents.ranges.is_empty() {
-                    let message = format!("the list {shown} of @{} is empty: it matches nobody", list.group);
-                    self.findings.push(
-                        Finding::warning(codes::EMPTY_LIST, message)
-                            .at(origin)
-                            .help("fill it, or take the group out of the rule"),
-                    );
-                }
-                self.book.lists.insert(list.path.clone(), contents.ranges);
-                self.lists.push(ListText { path: list.path.clone(), text });
-            }
-            Err(errors) => self.list_errors(&shown.to_string(), origin, &errors),
-        }
-    }
-
-    fn list_errors(&mut self, shown: &str, origin: crate::diag::Span, errors: &ListErrors) {
-        let help = "write one address, prefix or range a line; `#` and `;` begin a comment";
-        for (line, error) in &errors.first {
-            let message = format!("{shown}:{line}: {error}");
-            self.findings.push(Finding::error(codes::BAD_LIST_LINE, message).at(origin).help(help));
-        }
-        let more = errors.count - errors.first.len();
-        if more > 0 {
-            let message = format!("{shown}: {more} more lines are wrong");
-            self.findings.push(Finding::error(codes::BAD_LIST_LINE, message).at(origin).help(help));
-        }
-    }
-
     fn given_names(&mut self, path: &Path) {
         let text = match files::read(path, Owner::Caller) {
             Ok(text) => text,
@@ -196,11 +147,6 @@ fn left_out_of(name: &HostName, address: IpAddr) -> Finding {
     let message = format!("{name}: {address} is left out: private, special, or this machine's own network");
     let help = "write the address itself into the rule or the group, where it is meant";
     Finding::warning(codes::ADDRESS_LEFT_OUT, message).help(help)
-}
-
-/// The ranges of a list's text.
-pub(super) fn list_ranges(text: &str) -> Result<Vec<AddrRange>, ListErrors> {
-    parse_list(text).map(|contents| contents.ranges)
 }
 
 /// The facts as the store keeps them.

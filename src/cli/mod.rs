@@ -7,6 +7,7 @@ mod context;
 mod counters;
 mod facts;
 mod flush;
+mod lists;
 mod load;
 mod lookups;
 mod plan;
@@ -50,7 +51,7 @@ enum Verb {
 /// Where the policy comes from.
 #[derive(Args, Clone, Debug)]
 struct Inputs {
-    /// Another portgrave.toml than /etc/portgrave/portgrave.toml
+    /// Another portgrave.toml than /etc/portgrave/portgrave.toml; its drop-ins are FILE.d/*.toml (without its `.toml`)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A policy file or a directory of them, in place of all layers; repeated: each a layer above the one before

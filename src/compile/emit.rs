@@ -222,14 +222,13 @@ impl Build<'_> {
 
     /// The set of a list file's addresses of one family; `None` if it has none.
     pub(super) fn list_set(&mut self, family: Family, list: &ListRef) -> Option<String> {
-        let ranges = self.list_ranges(family, list);
+        let ranges = self.book.lists.get(&list.path)?.of(family);
         if ranges.is_empty() {
             return None;
         }
         let name = format!("list{}.{}", if family == Family::V4 { 4 } else { 6 }, list.group);
         if !self.ruleset.sets.contains_key(&name) {
-            let ranges: Vec<(u128, u128)> = ranges.iter().map(|range| range.bits()).collect();
-            self.add_set(&name, address_set(family, &ranges));
+            self.add_set(&name, key::addresses(ranges, list.span));
         }
         Some(name)
     }

@@ -126,9 +126,10 @@ impl Build<'_> {
         }
     }
 
-    pub(super) fn list_ranges(&self, family: Family, list: &ListRef) -> Vec<AddrRange> {
-        let ranges = self.book.lists.get(&list.path).into_iter().flatten();
-        ranges.filter(|range| range.family() == family).copied().collect()
+    fn list_ranges(&self, family: Family, list: &ListRef) -> Vec<AddrRange> {
+        let ranges = self.book.lists.get(&list.path).map(|contents| contents.of(family));
+        let ranges = ranges.into_iter().flat_map(|ranges| ranges.iter());
+        ranges.map(|(first, last)| AddrRange::from_bits(family, first, last)).collect()
     }
 
     /// The peer is none of the exceptions' addresses: a set a group.

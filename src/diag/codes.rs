@@ -53,7 +53,7 @@ codes! {
     HELPER_MISFIT = "PG308": "a helper that does not fit its ports, or stands beside `passive`";
     NAME_IN_DENY = "PG310": "a name in a rule that denies or rejects";
     BROADCAST_IN = "PG311": "`broadcast` in a rule for incoming connections only";
-    NO_RULE = "PG313": "no file has a rule";
+    NO_RULE = "PG313": "no file has a rule: the policy `management` holds";
     MAPPED_ADDRESS = "PG314": "an IPv4 address in IPv6 form";
     TIMES_WITHOUT_MEMBERS = "PG315": "a group with times and nothing that they hold for";
     GROUP_FLOOR_ABOVE_CAP = "PG316": "a group whose `ttl-floor` is above its `ttl-cap`";
@@ -83,6 +83,8 @@ codes! {
     NOT_UTF8 = "PG411": "a file that is not UTF-8";
     NO_SERVER_OUTSIDE = "PG412": "a group of the DNS servers that holds none but this machine itself";
     ADDRESS_LEFT_OUT = "PG413": "an address of `--names` that no name may have";
+    LIST_HELD_BACK = "PG414": "a list file with too few entries, or that lost too many: what is in force stays";
+    LIST_TOO_SHORT = "PG415": "a list file with fewer entries than `min-entries`, and none of its contents in force";
 
     KERNEL_LACKS = "PG501": "the kernel has not what the policy needs";
     TOO_MANY_CELLS = "PG502": "the policy comes to more cells of addresses and ports than are taken";

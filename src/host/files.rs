@@ -1,4 +1,4 @@
-//! Policy and list files: opened once, judged by their descriptor, read whole.
+//! Policy and list files: opened once, judged by their descriptor, and read from it; policies whole, lists in pieces.
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -7,7 +7,7 @@ use nix::unistd::geteuid;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// No file is larger.
@@ -84,13 +84,47 @@ fn quoted(path: &Path) -> String {
 
 /// The text of a file that nobody but its owner can have written. A symbolic link is followed.
 pub fn read(path: &Path, owner: Owner) -> Result<String, FileError> {
+    contents(open(path, owner)?.into_file())
+}
+
+/// A file that nobody but its owner can have written, open to be read piece by piece. A symbolic link is followed.
+pub fn open(path: &Path, owner: Owner) -> Result<Judged, FileError> {
     let file = File::options().read(true).custom_flags(flags().bits()).open(path).map_err(opening)?;
-    let metadata = file.metadata().map_err(FileError::Io)?;
-    judge(&metadata, owner)?;
+    judge(&file.metadata().map_err(FileError::Io)?, owner)?;
     if let Some(directory) = path.canonicalize().ok().as_deref().and_then(Path::parent) {
         judge_neighbours(&std::fs::metadata(directory).map_err(FileError::Io)?)?;
     }
-    contents(file, &metadata)
+    Ok(Judged(file))
+}
+
+/// A file that was judged by its descriptor, and is read by no other.
+#[derive(Debug)]
+pub struct Judged(File);
+
+impl Judged {
+    /// The octets from the beginning, in pieces, so that they are never in memory as a whole.
+    pub fn pieces(&self, each: &mut dyn FnMut(&[u8]) -> Result<(), FileError>) -> Result<(), FileError> {
+        const PIECE: usize = 64 * 1024;
+        let (mut piece, mut size) = (vec![0; PIECE], 0);
+        loop {
+            match self.0.read_at(&mut piece, size) {
+                Ok(0) => return Ok(()),
+                Ok(count) => {
+                    size += count as u64;
+                    if size > MAX_SIZE {
+                        return Err(FileError::TooLarge(size));
+                    }
+                    each(&piece[..count])?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(FileError::Io(error)),
+            }
+        }
+    }
+
+    pub fn into_file(self) -> File {
+        self.0
+    }
 }
 
 /// Without O_NONBLOCK, opening a FIFO waits for a writer.
@@ -98,8 +132,9 @@ fn flags() -> OFlag {
     OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC
 }
 
-fn contents(file: File, metadata: &Metadata) -> Result<String, FileError> {
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
+fn contents(file: File) -> Result<String, FileError> {
+    let size = file.metadata().map_err(FileError::Io)?.len();
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(MAX_SIZE)).unwrap_or(0) + 1);
     file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(FileError::Io)?;
     if bytes.len() as u64 > MAX_SIZE {
         return Err(FileError::TooLarge(bytes.len() as u64));
@@ -167,9 +202,8 @@ impl Directory {
     pub fn read(&self, name: &OsStr) -> Result<String, FileError> {
         let opened = openat(&self.descriptor, name, flags() | OFlag::O_NOFOLLOW, Mode::empty());
         let file = File::from(opened.map_err(refusal)?);
-        let metadata = file.metadata().map_err(FileError::Io)?;
-        judge(&metadata, self.owner)?;
-        contents(file, &metadata)
+        judge(&file.metadata().map_err(FileError::Io)?, self.owner)?;
+        contents(file)
     }
 }
 

@@ -6,6 +6,7 @@ pub mod catalogue;
 mod checks;
 mod draft;
 mod groups;
+pub mod management;
 mod merge;
 pub mod never;
 mod packet;

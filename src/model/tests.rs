@@ -359,8 +359,8 @@ fn an_ipv4_address_in_ipv6_form_is_an_error() {
 }
 
 #[test]
-fn a_policy_without_a_way_in_is_a_warning_and_one_without_rules_an_error() {
-    assert_eq!(Written::in_layer(SITE).codes(), ["PG313"]);
+fn a_policy_without_a_way_in_is_a_warning() {
+    assert_eq!(Written::in_layer(SITE).codes(), ["PG337"]);
     assert_eq!(Written::in_layer(SITE).rule("a out ssh 192.0.2.1").codes(), ["PG337"]);
     assert_eq!(Written::in_layer(SITE).rule("a in any 192.0.2.1").codes(), [""; 0]);
     assert_eq!(Written::in_layer(SITE).rule("a in tcp/20-30 mail.example.net").codes(), [""; 0]);

@@ -7,7 +7,7 @@
 use super::{
     Action, AddressBook, BROADCAST, DefaultAction, Packet, PeerPart, Peers, Policy, Rule, Source, User, never,
 };
-use crate::types::{AddrRange, Direction, HostName, PortMatch, RuleName};
+use crate::types::{Direction, HostName, PortMatch, RuleName};
 use std::net::IpAddr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,8 +202,8 @@ fn source_rank(policy: &Policy, source: &Source, book: &AddressBook, packet: &Pa
         }
         Source::Name(name) => looked_up(policy, name, book, peer).then_some(PeerRank::LookedUp),
         Source::List(list) => {
-            let mut ranges = book.lists.get(&list.path).into_iter().flatten();
-            ranges.any(|range: &AddrRange| range.contains(peer)).then_some(PeerRank::ListFile)
+            let held = book.lists.get(&list.path).is_some_and(|contents| contents.contains(peer));
+            held.then_some(PeerRank::ListFile)
         }
     }
 }
@@ -268,7 +268,7 @@ mod tests {
         AddressBook {
             names: [("repo.example.net".parse().unwrap(), vec![learned("8.8.4.4"), learned("10.9.9.9")])]
                 .into(),
-            lists: [("list.txt".into(), vec!["8.8.0.0/16".parse().unwrap()])].into(),
+            lists: [("list.txt".into(), std::iter::once("8.8.0.0/16".parse().unwrap()).collect())].into(),
             resolv_conf: vec!["8.8.4.4".parse().unwrap()],
             broadcast: vec!["203.0.113.255".parse().unwrap()],
             own: vec!["1.1.1.1".parse().unwrap()],

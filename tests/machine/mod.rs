@@ -145,10 +145,10 @@ impl<'a> Machine<'a> {
     }
 
     fn find(&self, set: &'a Set, register: Reg) -> Option<Element> {
-        let Elements::Known(elements) = &set.elements else { panic!("a compiled set is known") };
+        assert!(!matches!(set.elements, Elements::Unread(_)), "a compiled set is known");
         let key = self.read(register, set.key.iter().map(|field| field.padded_len()).sum());
-        let mut found = elements.iter().filter(|(element, _)| holds(set, element, key));
-        let first = found.next().map(|(key, value)| (key.clone(), value.clone()));
+        let mut found = set.elements.iter().filter(|(element, _)| holds(set, element, key));
+        let first = found.next().map(|(key, value)| (key.into_owned(), value.clone()));
         if let Some(second) = found.next() {
             panic!("{first:?} and {second:?} overlap in {:?}", set.key);
         }

@@ -67,6 +67,7 @@ pub fn book() -> AddressBook {
     let ranges = |texts: &[&str]| -> Vec<AddrRange> {
         texts.iter().map(|text| text.parse().expect("a range")).collect()
     };
+    let list = |texts: &[&str]| ranges(texts).into_iter().collect();
     AddressBook {
         names: [
             (NAMES[0], learned(&["8.8.4.4", "8.8.4.6", "2a00::4", "10.0.0.4", "9.9.9.9"])),
@@ -76,11 +77,12 @@ pub fn book() -> AddressBook {
         .map(|(name, learned)| (name.parse().expect("a name"), learned))
         .into(),
         lists: [
-            ("one".into(), ranges(&["8.8.4.0-8.8.4.4", "2a00::/127", "2a00::4"])),
-            ("two".into(), ranges(&["8.8.4.4", "8.8.5.0/24"])),
-            ("three".into(), ranges(&["8.8.4.6-8.8.4.7", "10.0.0.0/30", "2a00::4-2a00::6"])),
-            ("none".into(), Vec::new()),
+            ("one".into(), list(&["8.8.4.0-8.8.4.4", "2a00::/127", "2a00::4"])),
+            ("two".into(), list(&["8.8.4.4", "8.8.5.0/24"])),
+            ("three".into(), list(&["8.8.4.6-8.8.4.7", "10.0.0.0/30", "2a00::4-2a00::6"])),
+            ("none".into(), list(&[])),
         ]
+        .map(|(path, ranges): (_, Vec<_>)| (path, ranges.into_iter().collect()))
         .into(),
         resolv_conf: vec![address("8.8.4.5"), address("2a00::5")],
         own: OWN_V4.iter().chain(&OWN_V6).map(|(text, _)| address(text)).collect(),
