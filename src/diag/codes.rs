@@ -100,8 +100,8 @@ codes! {
     NOT_UTF8 = "PG411": "a file that is not UTF-8";
     NO_SERVER_OUTSIDE = "PG412": "a group of the DNS servers that holds none but this machine itself";
     ADDRESS_LEFT_OUT = "PG413": "an address of `--names` that no name may have";
-    LIST_HELD_BACK = "PG414": "a list file with too few entries, or that lost too many: what is in force stays";
-    LIST_TOO_SHORT = "PG415": "a list file with fewer entries than `min-entries`, and none of its contents in force";
+    LIST_HELD_BACK = "PG414": "a list file with fewer entries than `min-entries`, or that lost more than `max-shrink`: the contents in force stay";
+    LIST_TOO_SHORT = "PG415": "a list file with fewer entries than `min-entries`, and no contents in force that could stay";
 
     KERNEL_LACKS = "PG501": "the kernel has not what the policy needs";
     TOO_MANY_CELLS = "PG502": "the policy comes to more cells of addresses and ports than are taken";
