@@ -28,7 +28,7 @@ const USAGE: u8 = 64;
     name = "portgrave",
     version,
     about = "An nftables-native firewall agent",
-    long_about = "Reads a port policy in TOML, checks it, compiles it to nftables, applies it in one atomic batch, and reads it \
+    long_about = "Reads a port policy in TOML, checks it, compiles it to nftables, applies it atomically, and reads it \
                   back. Only the table `inet portgrave` is ever written.",
     after_help = "Example:\n  portgrave check --policy policy/clearswift-seg.toml\n\nExit status: 64 for a usage error; \
                   otherwise as each command says."
