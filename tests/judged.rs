@@ -4,6 +4,8 @@
 
 #[path = "judged/counters.rs"]
 mod counters;
+#[path = "judged/faults.rs"]
+mod faults;
 #[path = "common/ns.rs"]
 mod ns;
 mod random;
@@ -12,6 +14,7 @@ mod wire;
 #[path = "judged/world.rs"]
 mod world;
 
+use faults::Fault;
 use portgrave::compile::{Features, compile};
 use portgrave::model::{AddressBook, BROADCAST, Decision, Packet, Policy, verdict};
 use portgrave::netlink::{Kernel, KernelError, NfTables};
@@ -22,11 +25,21 @@ use random::Random;
 use std::collections::BTreeMap;
 use world::World;
 
-const PACKETS: usize = 40;
+/// So many policies at most are tried until a planted fault shows.
+const FAULTY_POLICIES: u64 = 1000;
 
 /// PORTGRAVE_TEST_POLICIES asks for more.
 fn policies() -> u64 {
-    std::env::var("PORTGRAVE_TEST_POLICIES").ok().and_then(|text| text.parse().ok()).unwrap_or(500)
+    asked("PORTGRAVE_TEST_POLICIES").unwrap_or(500)
+}
+
+/// Packets to a policy: PORTGRAVE_TEST_PACKETS asks for more.
+fn packets() -> u64 {
+    asked("PORTGRAVE_TEST_PACKETS").unwrap_or(40)
+}
+
+fn asked(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok())
 }
 
 #[test]
@@ -36,30 +49,103 @@ fn the_kernel_judges_every_packet_as_the_policy_means() {
     }
     let mut world = World::new();
     let book = random::book();
-    let (mut packets, mut named) = (0, 0);
+    let (mut sent, mut named) = (0, 0);
     for seed in 0..policies() {
         let mut random = Random::new(seed);
         let policy = random::policy(&mut random);
         load(&mut world, &compiled(&policy, &book));
-        for _ in 0..PACKETS {
-            let mut packet = random::packet(&mut random, &policy);
-            packet.user =
-                packet.user.map(|uid| *world.uids.iter().find(|known| **known == uid).unwrap_or(&0));
+        for _ in 0..packets() {
+            let packet = packet(&world, &mut random, &policy);
             let judged = judged(&mut world, &policy, &book, &packet);
-            packets += 1;
-            named += usize::from(verdict(&policy, &book, &packet).rule.is_some());
+            sent += 1;
+            named += u64::from(judged.named);
             if judged.kernel != judged.policy {
                 report(&mut world, seed, &policy, &book, &packet);
             }
         }
     }
-    let share = named * 100 / packets;
+    let share = named * 100 / sent;
     assert!((20..95).contains(&share), "rules decide {share} % of the packets");
-    println!("{packets} packets, {} policies, rules decide {share} %", policies());
+}
+
+#[test]
+fn swapped_counters_are_found() {
+    finds("swapped_counters_are_found", faults::counters_of_two_elements_swapped);
+}
+
+#[test]
+fn a_cell_that_is_one_address_too_wide_is_found() {
+    finds("a_cell_that_is_one_address_too_wide_is_found", faults::cell_widened_by_one_address);
+}
+
+#[test]
+fn a_stage_that_is_left_out_is_found() {
+    finds("a_stage_that_is_left_out_is_found", faults::stage_left_out);
+}
+
+#[test]
+fn allowing_before_denying_is_found() {
+    finds("allowing_before_denying_is_found", faults::allow_before_deny);
+}
+
+#[test]
+fn an_interface_that_is_not_asked_for_is_found() {
+    finds("an_interface_that_is_not_asked_for_is_found", faults::interface_not_asked);
+}
+
+#[test]
+fn a_user_who_is_not_asked_for_is_found() {
+    finds("a_user_who_is_not_asked_for_is_found", faults::user_not_asked);
+}
+
+#[test]
+fn a_guard_of_names_that_is_turned_round_is_found() {
+    finds("a_guard_of_names_that_is_turned_round_is_found", faults::guard_of_names_turned_round);
+}
+
+#[test]
+fn an_exception_that_is_not_asked_for_is_found() {
+    finds("an_exception_that_is_not_asked_for_is_found", faults::exception_not_asked);
+}
+
+/// Plants a fault into one policy after the other until a packet is judged otherwise than its policy means.
+fn finds(test: &str, fault: Fault) {
+    if ns::ran_inside(ns::Namespace::Network, test) {
+        return;
+    }
+    let mut world = World::new();
+    let book = random::book();
+    let mut planted = 0;
+    for seed in 0..FAULTY_POLICIES {
+        let mut random = Random::new(seed);
+        let policy = random::policy(&mut random);
+        let mut ruleset = compiled(&policy, &book);
+        if !fault(&mut ruleset, &mut random) {
+            continue;
+        }
+        planted += 1;
+        load(&mut world, &ruleset);
+        for _ in 0..packets() {
+            let packet = packet(&world, &mut random, &policy);
+            let judged = judged(&mut world, &policy, &book, &packet);
+            if judged.kernel != judged.policy {
+                println!("found in policy {planted} that has it: {packet:?}, {judged:?}");
+                return;
+            }
+        }
+    }
+    panic!("{planted} policies have the fault, and no packet shows it");
+}
+
+/// A packet that somebody who exists can send.
+fn packet(world: &World, random: &mut Random, policy: &Policy) -> Packet {
+    let packet = random::packet(random, policy);
+    let exists = |uid: u32| if world.uids.contains(&uid) { uid } else { 0 };
+    Packet { user: packet.user.map(exists), ..packet }
 }
 
 fn compiled(policy: &Policy, book: &AddressBook) -> Ruleset {
-    compile(policy, book, &Features::ALL).unwrap_or_else(|findings| panic!("{findings:?}"))
+    compile(policy, book, &Features::ALL).unwrap_or_else(|findings| panic!("{findings:?}\n{policy}"))
 }
 
 fn load(world: &mut World, ruleset: &Ruleset) {
@@ -67,15 +153,13 @@ fn load(world: &mut World, ruleset: &Ruleset) {
     ops.extend(diff(ruleset, None).ops);
     let plan = Plan { ops };
     match NfTables.commit(&plan, None) {
-        Ok(()) => {}
+        Ok(()) => world.restart(),
         Err(KernelError::Refused(refusals)) => {
-            let ops: Vec<_> =
-                refusals.iter().map(|refusal| (refusal, refusal.op.map(|op| &plan.ops[op]))).collect();
-            panic!("{ops:#?}\n{ruleset}");
+            let op = refusals.first().and_then(|refusal| refusal.op).map(|op| &plan.ops[op]);
+            panic!("{refusals:?}: {op:#?}\n{ruleset}");
         }
         Err(error) => panic!("{error:?}"),
     }
-    world.restart();
 }
 
 /// The counters that move, by how much: as the policy means, and in the kernel.
@@ -83,13 +167,15 @@ fn load(world: &mut World, ruleset: &Ruleset) {
 struct Judged {
     policy: BTreeMap<String, u64>,
     kernel: BTreeMap<String, u64>,
+    /// A rule decides.
+    named: bool,
 }
 
 fn judged(world: &mut World, policy: &Policy, book: &AddressBook, packet: &Packet) -> Judged {
     let wanted = verdict(policy, book, packet);
     let direction = packet.direction.as_str();
-    let named = wanted.rule.as_ref().map_or("default".into(), ToString::to_string);
-    let mut moves = vec!["seen".to_owned(), named];
+    let mut moves = vec!["seen".to_owned()];
+    moves.push(wanted.rule.as_ref().map_or("default".into(), ToString::to_string));
     moves.extend(wanted.audit.iter().map(ToString::to_string));
     if wanted.action.passes() {
         moves.push("passed".into());
@@ -107,7 +193,7 @@ fn judged(world: &mut World, policy: &Policy, book: &AddressBook, packet: &Packe
             expected.insert(answer.into(), 1);
         }
     }
-    Judged { policy: expected, kernel }
+    Judged { policy: expected, kernel, named: wanted.rule.is_some() }
 }
 
 /// Whether what answers a packet is of its flow, and comes back to this machine if it sent the packet: a reset for a socket

@@ -1,10 +1,11 @@
 //! What the policy asks of this machine: servers, interfaces, list files.
 
+use super::Inputs;
 use super::lists::{self, Lists};
 use super::load::unreadable;
 use crate::diag::{Finding, Findings, codes};
 use crate::host::files::{self, Owner};
-use crate::host::{interfaces, resolvconf};
+use crate::host::{interfaces, resolvconf, root};
 use crate::model::{AddressBook, LearnedAddress, Policy, Rule, Source, never};
 use crate::policy::{Settings, parse_names};
 use crate::store::{self, Store};
@@ -25,14 +26,15 @@ pub(super) struct Facts {
     pub(super) findings: Findings,
 }
 
-pub(super) fn gather(settings: &Settings, policy: &Policy, names: Option<&Path>) -> Facts {
+/// List files and resolv.conf are those under `inputs.root`; the interfaces are this machine's.
+pub(super) fn gather(settings: &Settings, policy: &Policy, inputs: &Inputs) -> Facts {
     let mut facts =
         Facts { book: AddressBook::default(), lists: Lists::default(), findings: Findings::default() };
-    facts.servers(settings, policy);
+    facts.servers(settings, policy, &inputs.root);
     facts.interfaces();
     let store = Store::read_only(&settings.state_dir);
-    facts.lists = lists::read(policy, store, &mut facts.book, &mut facts.findings);
-    if let Some(path) = names {
+    facts.lists = lists::read(policy, &inputs.root, store, &mut facts.book, &mut facts.findings);
+    if let Some(path) = &inputs.names {
         facts.given_names(path);
         facts.refused_addresses(policy);
     }
@@ -41,7 +43,7 @@ pub(super) fn gather(settings: &Settings, policy: &Policy, names: Option<&Path>)
 
 impl Facts {
     /// The servers to ask, and what a group with `resolv-conf` holds: those of the settings, else those of resolv.conf.
-    fn servers(&mut self, settings: &Settings, policy: &Policy) {
+    fn servers(&mut self, settings: &Settings, policy: &Policy, root: &Path) {
         let in_use = policy.rules.iter().find(|rule| rule.peers.has(&Source::ResolvConf));
         if let Some(servers) = &settings.resolver.servers {
             self.book.dns_servers.clone_from(servers);
@@ -51,7 +53,7 @@ impl Facts {
             }
             return;
         }
-        match resolvconf::servers(Path::new("/")) {
+        match resolvconf::servers(root) {
             Ok(servers) => {
                 if let (true, Some(rule)) = (servers.behind.is_empty(), in_use) {
                     self.no_server("resolv.conf names no server", rule);
@@ -68,7 +70,8 @@ impl Facts {
                 self.book.resolv_conf = servers.behind;
             }
             Err(error) => {
-                let message = format!("{}: {error}", resolvconf::PATH);
+                let message =
+                    format!("{}: {error}", root::shown(root, Path::new(resolvconf::PATH)).display());
                 let help = "make it readable, or name the servers in portgrave.toml: [resolver] servers = [\"192.0.2.53\"]";
                 self.findings.push(Finding::error(codes::NO_SERVERS, message).help(help));
             }

@@ -4,6 +4,7 @@ mod baseline;
 mod book;
 pub mod catalogue;
 mod checks;
+mod covered;
 mod draft;
 mod groups;
 pub mod management;
@@ -20,6 +21,7 @@ mod services;
 mod verdict;
 
 pub use book::{AddressBook, BROADCAST, LearnedAddress};
+pub use covered::covered;
 pub use packet::Packet;
 pub use resolve::resolve;
 pub use resolved::{

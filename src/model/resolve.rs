@@ -24,7 +24,9 @@ pub fn resolve(parsed: &ParsedPolicy) -> (Policy, Findings) {
         return (Policy::default(), findings);
     }
     let rules = finish(&draft, &mut findings);
-    (Policy { default: defaults(&draft.merged), baseline, rules, names: names(&draft) }, findings)
+    let policy = Policy { default: defaults(&draft.merged), baseline, rules, names: names(&draft) };
+    checks::covered::check(&policy, &mut findings);
+    (policy, findings)
 }
 
 /// The rules in force, sorted by name.

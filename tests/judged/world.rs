@@ -97,14 +97,8 @@ impl World {
     /// A packet that is dropped is an error to its sender.
     fn send_out(&self, interface: &str, packet: &Packet, octets: &[u8]) {
         let uid = packet.user.expect("a packet that is sent has a sender");
-        let sender = self
-            .senders
-            .iter()
-            .find(|((of, through, family), _)| {
-                *of == uid && *through == interface && *family == Family::of(packet.peer)
-            })
-            .map(|(_, socket)| socket)
-            .unwrap_or_else(|| panic!("{packet:?} has no sender"));
+        let key = (uid, known_interface(interface), Family::of(packet.peer));
+        let sender = self.senders.get(&key).unwrap_or_else(|| panic!("{packet:?} has no sender"));
         let fd = sender.as_raw_fd();
         let sent = match packet.peer {
             IpAddr::V4(to) => {
@@ -126,14 +120,9 @@ impl World {
 /// What is sent to a link is worked off on the CPU that sends it.
 fn stay_on_one_cpu() {
     let allowed = sched_getaffinity(Pid::from_raw(0)).expect("the CPUs of this thread");
-    let start = std::process::id() as usize;
-    let cpu = (0..CpuSet::count())
-        .map(|number| (number + start) % CpuSet::count())
-        .filter(|number| allowed.is_set(*number).unwrap_or(false))
-        .min_by_key(|number| (*number + CpuSet::count() - start % 2) % CpuSet::count())
-        .expect("a CPU");
+    let cpus: Vec<usize> = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).collect();
     let mut one = CpuSet::new();
-    one.set(cpu).expect("a CPU of this machine");
+    one.set(cpus[std::process::id() as usize % cpus.len()]).expect("a CPU of this machine");
     sched_setaffinity(Pid::from_raw(0), &one).expect("to stay on a CPU");
 }
 
@@ -156,6 +145,10 @@ fn feed(command: &mut Command, text: &str) {
         command.stdin(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("the program reads");
     assert!(child.wait().expect("the program ends").success(), "{command:?}\n{text}");
+}
+
+fn known_interface(interface: &str) -> &'static str {
+    INTERFACES.into_iter().find(|known| *known == interface).expect("a known interface")
 }
 
 fn link_number(interface: &str) -> u8 {

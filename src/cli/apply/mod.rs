@@ -33,7 +33,7 @@ use std::time::Duration;
 
 #[derive(Args)]
 #[command(
-    about = "Check the policy, apply it in one atomic batch, and read it back; then look its host names up",
+    about = "Check the policy, apply it atomically, and read it back; then look its host names up",
     after_help = "Example:\n  portgrave apply --names-wait 5s\n\nExit status: 0 applied or unchanged, 1 refused or rolled back \
                   (nothing changed).\nThe JSON object has `outcome`: applied, unchanged, refused, rolled-back or unknown."
 )]
