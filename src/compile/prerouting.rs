@@ -1,7 +1,6 @@
 //! What has to be dropped before the kernel decides where a packet goes.
 
 use super::Build;
-use super::ports::loopback_v4;
 use crate::model::BaselineRule;
 use crate::ruleset::{BaseChain, Chain, ChainPolicy, Hook, Part, RuleBuilder, Verdict};
 use crate::types::{Direction, Family};
@@ -20,9 +19,9 @@ impl Build<'_> {
         let chain = Chain { base: Some(base), rules: Vec::new() };
         self.ruleset.chains.insert("prerouting".into(), chain);
         let dropped = self.counter(Direction::In, "baseline.loopback.dropped", None);
+        let loopback = "127.0.0.0/8".parse().expect("a prefix");
         let source = Part::Peer(Direction::In, Family::V4);
-        let rule =
-            RuleBuilder::new().address_in(source, loopback_v4(), false).from_interface_other_than("lo");
+        let rule = RuleBuilder::new().address_in(source, loopback, false).from_interface_other_than("lo");
         self.append("prerouting", rule.counter(&dropped).verdict(Verdict::Drop));
     }
 }

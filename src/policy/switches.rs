@@ -3,9 +3,9 @@
 use super::reader::{Reader, Value, Wanted};
 use super::{Spanned, check_name};
 
-type Switches = Vec<(Spanned<String>, bool)>;
+type Named = Vec<(Spanned<String>, bool)>;
 
-pub(super) fn features(reader: &mut Reader, value: &Value<'_>) -> Switches {
+pub(super) fn features(reader: &mut Reader, value: &Value<'_>) -> Named {
     let all =
         switches(reader, value, Wanted::new("a table of switches", "[features], and below it: pmm = true"));
     for (name, _) in &all {
@@ -14,11 +14,11 @@ pub(super) fn features(reader: &mut Reader, value: &Value<'_>) -> Switches {
     all
 }
 
-pub(super) fn baseline(reader: &mut Reader, value: &Value<'_>) -> Switches {
+pub(super) fn baseline(reader: &mut Reader, value: &Value<'_>) -> Named {
     switches(reader, value, Wanted::new("a table of switches", "[baseline], and below it: dhcp = false"))
 }
 
-fn switches(reader: &mut Reader, value: &Value<'_>, wanted: Wanted) -> Switches {
+fn switches(reader: &mut Reader, value: &Value<'_>, wanted: Wanted) -> Named {
     let Some(table) = reader.table(value, wanted) else { return Vec::new() };
     let mut switches = Vec::new();
     for (key, value) in table.iter() {

@@ -22,6 +22,8 @@ pub enum Part {
     PeerTcpPort(Direction),
     LocalTcpPort(Direction),
     IcmpType(Family),
+    /// The source port, of any transport protocol.
+    SourcePort,
 }
 
 const PROTO_ICMP: u8 = 1;
@@ -87,8 +89,8 @@ impl RuleBuilder {
         self.say(format!("update @{set} {{ {words} }}"))
     }
 
-    /// The interface by name: `iifname` of an incoming packet, `oifname` of an outgoing one. With a `*` at the end, every
-    /// interface whose name begins so.
+    /// The interface by name, or with a closing `*` by the beginning of its name: `iifname` of an incoming packet, `oifname`
+    /// of an outgoing one.
     #[must_use]
     pub fn interface(mut self, direction: Direction, name: &str) -> Self {
         let (key, word) = match direction {
@@ -178,13 +180,23 @@ impl RuleBuilder {
 
     /// A TCP packet that is anything but a bare SYN.
     #[must_use]
-    pub fn not_bare_syn(mut self) -> Self {
+    pub fn not_bare_syn(self) -> Self {
         const MASK: u8 = 0x17; // FIN, SYN, RST, ACK
+        self.tcp_flags(MASK, CmpOp::Neq, 0x02).say("tcp flags & (fin|syn|rst|ack) != syn".into())
+    }
+
+    #[must_use]
+    pub fn tcp_reset(self) -> Self {
+        const RST: u8 = 0x04;
+        self.tcp_flags(RST, CmpOp::Eq, RST).say("tcp flags & rst == rst".into())
+    }
+
+    fn tcp_flags(mut self, mask: u8, op: CmpOp, flags: u8) -> Self {
         self.need_protocol(PROTO_TCP);
         self.exprs.push(Expr::Payload { base: PayloadBase::Transport, offset: 13, len: 1, dreg: Reg(0) });
-        self.exprs.push(Expr::Bitwise { sreg: Reg(0), dreg: Reg(0), mask: vec![MASK], xor: vec![0] });
-        self.compare(CmpOp::Neq, vec![0x02]);
-        self.say("tcp flags & (fin|syn|rst|ack) != syn".into())
+        self.exprs.push(Expr::Bitwise { sreg: Reg(0), dreg: Reg(0), mask: vec![mask], xor: vec![0] });
+        self.compare(op, vec![flags]);
+        self
     }
 
     #[must_use]
@@ -303,7 +315,7 @@ impl RuleBuilder {
                 self.need_family(family);
                 self.need_protocol(if family == Family::V4 { PROTO_ICMP } else { PROTO_ICMPV6 });
             }
-            Part::L4Proto | Part::NfProto | Part::CtState | Part::DestinationPort => {}
+            Part::L4Proto | Part::NfProto | Part::CtState | Part::DestinationPort | Part::SourcePort => {}
         }
     }
 
@@ -317,6 +329,7 @@ impl RuleBuilder {
             Part::NfProto => (Expr::Meta { key: MetaKey::NfProto, dreg }, "meta nfproto"),
             Part::CtState => (Expr::Ct { key: CtKey::State, dreg }, "ct state"),
             Part::DestinationPort => (transport(2, 2), "th dport"),
+            Part::SourcePort => (transport(0, 2), "th sport"),
             Part::PeerTcpPort(Direction::In) | Part::LocalTcpPort(Direction::Out) => {
                 (transport(0, 2), "tcp sport")
             }
@@ -342,6 +355,7 @@ impl Part {
             | Self::NfProto
             | Self::CtState
             | Self::DestinationPort
+            | Self::SourcePort
             | Self::PeerTcpPort(_)
             | Self::LocalTcpPort(_)
             | Self::IcmpType(_) => 1,

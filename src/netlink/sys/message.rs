@@ -65,6 +65,7 @@ pub fn chain<'a>(table: &'a Table, chain_name: &str, base: Option<BaseChain>) ->
         let hook = match base.hook {
             Hook::Prerouting => nftnl::Hook::PreRouting,
             Hook::Input => nftnl::Hook::In,
+            Hook::Forward => nftnl::Hook::Forward,
             Hook::Output => nftnl::Hook::Out,
         };
         chain.set_type(ChainType::Filter);
