@@ -3,7 +3,7 @@
 //! `portgrave.toml` is parsed as settings. `PORTGRAVE_BLESS=1` writes the expected texts anew.
 
 use portgrave::diag::{FileId, Findings, SourceMap, codes, render_json, render_text};
-use portgrave::model::resolve;
+use portgrave::model::{management, resolve};
 use portgrave::policy::{Layer, parse, parse_settings};
 use std::path::{Path, PathBuf};
 
@@ -158,7 +158,14 @@ impl Found {
                 }
             }
             assert!(!files.is_empty(), "{} has no file", case.display());
-            parse(&sources, &files).map_or_else(|findings| findings, |parsed| resolve(&parsed).1)
+            parse(&sources, &files).map_or_else(
+                |findings| findings,
+                |mut parsed| {
+                    let mut findings = management::fall_back(&mut sources, &mut files, &mut parsed);
+                    findings.extend(resolve(&parsed).1);
+                    findings
+                },
+            )
         };
         let text = render_text(&findings, &sources, false);
         Self { findings, sources, text }

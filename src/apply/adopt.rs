@@ -2,7 +2,7 @@
 //! being a SYN. Those that the policy permits get in, whichever side speaks first.
 
 use crate::compile::ADOPTED_SETS;
-use crate::model::{AddressBook, Decision, Packet, Policy, verdict};
+use crate::model::{AddressBook, Packet, Policy, verdict};
 use crate::plan::Op;
 use crate::ruleset::{Element, ElementKey, ElementValue, Ruleset};
 use crate::types::{Direction, Family};
@@ -48,10 +48,14 @@ fn is_permitted(policy: &Policy, book: &AddressBook, connection: &Connection) ->
             direction,
             protocol: TCP,
             peer: connection.peer.ip(),
+            local: Some(connection.local.ip()),
             port: Some(to),
             source_port: Some(from),
+            icmp_type: None,
+            interface: None,
+            user: None,
         };
-        verdict(policy, book, &packet).action == Decision::Allow
+        verdict(policy, book, &packet).action.passes()
     })
 }
 

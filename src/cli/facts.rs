@@ -1,14 +1,15 @@
 //! What the policy asks of this machine: servers, interfaces, list files.
 
+use super::Inputs;
+use super::lists::{self, Lists};
 use super::load::unreadable;
 use crate::diag::{Finding, Findings, codes};
 use crate::host::files::{self, Owner};
-use crate::host::{interfaces, resolvconf};
-use crate::model::{AddressBook, LearnedAddress, ListRef, Policy, Rule, never};
+use crate::host::{interfaces, resolvconf, root};
+use crate::model::{AddressBook, LearnedAddress, Policy, Rule, Source, never};
 use crate::policy::{Settings, parse_names};
-use crate::store;
-use crate::types::{AddrRange, HostName, ListErrors, parse_list};
-use std::collections::BTreeSet;
+use crate::store::{self, Store};
+use crate::types::{AddrRange, HostName};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -18,21 +19,22 @@ const DNS: u16 = 53;
 /// Addresses that `--names` gives have no TTL: they live for a day.
 const GIVEN_LIFE: Duration = Duration::from_secs(86_400);
 
-pub(super) use crate::store::ListText;
-
 /// The facts, and what is wrong with them.
 pub(super) struct Facts {
     pub(super) book: AddressBook,
-    pub(super) lists: Vec<ListText>,
+    pub(super) lists: Lists,
     pub(super) findings: Findings,
 }
 
-pub(super) fn gather(settings: &Settings, policy: &Policy, names: Option<&Path>) -> Facts {
-    let mut facts = Facts { book: AddressBook::default(), lists: Vec::new(), findings: Findings::default() };
-    facts.servers(settings, policy);
+/// List files and resolv.conf are those under `inputs.root`; the interfaces are this machine's.
+pub(super) fn gather(settings: &Settings, policy: &Policy, inputs: &Inputs) -> Facts {
+    let mut facts =
+        Facts { book: AddressBook::default(), lists: Lists::default(), findings: Findings::default() };
+    facts.servers(settings, policy, &inputs.root);
     facts.interfaces();
-    facts.lists(policy);
-    if let Some(path) = names {
+    let store = Store::read_only(&settings.state_dir);
+    facts.lists = lists::read(policy, &inputs.root, store, &mut facts.book, &mut facts.findings);
+    if let Some(path) = &inputs.names {
         facts.given_names(path);
         facts.refused_addresses(policy);
     }
@@ -41,8 +43,8 @@ pub(super) fn gather(settings: &Settings, policy: &Policy, names: Option<&Path>)
 
 impl Facts {
     /// The servers to ask, and what a group with `resolv-conf` holds: those of the settings, else those of resolv.conf.
-    fn servers(&mut self, settings: &Settings, policy: &Policy) {
-        let in_use = policy.rules.iter().find(|rule| rule.peers.resolv_conf);
+    fn servers(&mut self, settings: &Settings, policy: &Policy, root: &Path) {
+        let in_use = policy.rules.iter().find(|rule| rule.peers.has(&Source::ResolvConf));
         if let Some(servers) = &settings.resolver.servers {
             self.book.dns_servers.clone_from(servers);
             self.book.resolv_conf = servers.iter().map(SocketAddr::ip).collect();
@@ -51,7 +53,7 @@ impl Facts {
             }
             return;
         }
-        match resolvconf::servers(Path::new("/")) {
+        match resolvconf::servers(root) {
             Ok(servers) => {
                 if let (true, Some(rule)) = (servers.behind.is_empty(), in_use) {
                     self.no_server("resolv.conf names no server", rule);
@@ -68,7 +70,8 @@ impl Facts {
                 self.book.resolv_conf = servers.behind;
             }
             Err(error) => {
-                let message = format!("{}: {error}", resolvconf::PATH);
+                let message =
+                    format!("{}: {error}", root::shown(root, Path::new(resolvconf::PATH)).display());
                 let help = "make it readable, or name the servers in portgrave.toml: [resolver] servers = [\"192.0.2.53\"]";
                 self.findings.push(Finding::error(codes::NO_SERVERS, message).help(help));
             }
@@ -96,55 +99,6 @@ impl Facts {
                 let help = "run `ip address` as the same user: it must list them";
                 self.findings.push(Finding::error(codes::NO_INTERFACES, message).help(help));
             }
-        }
-    }
-
-    fn lists(&mut self, policy: &Policy) {
-        let lists: BTreeSet<(&ListRef, crate::diag::Span)> = policy
-            .rules
-            .iter()
-            .flat_map(|rule| rule.peers.lists.iter().map(|list| (list, rule.origin)))
-            .collect();
-        for (list, origin) in lists {
-            if self.book.lists.contains_key(&list.path) {
-                continue;
-            }
-            match files::read(&list.path, Owner::Caller) {
-                Ok(text) => self.list(list, origin, text),
-                Err(error) => self.findings.push(unreadable(&list.path, &error).at(origin)),
-            }
-        }
-    }
-
-    fn list(&mut self, list: &ListRef, origin: crate::diag::Span, text: String) {
-        let shown = list.path.display();
-        match parse_list(&text) {
-            Ok(contents) => {
-                if contents.ranges.is_empty() {
-                    let message = format!("the list {shown} of @{} is empty: it matches nobody", list.group);
-                    self.findings.push(
-                        Finding::warning(codes::EMPTY_LIST, message)
-                            .at(origin)
-                            .help("fill it, or take the group out of the rule"),
-                    );
-                }
-                self.book.lists.insert(list.path.clone(), contents.ranges);
-                self.lists.push(ListText { path: list.path.clone(), text });
-            }
-            Err(errors) => self.list_errors(&shown.to_string(), origin, &errors),
-        }
-    }
-
-    fn list_errors(&mut self, shown: &str, origin: crate::diag::Span, errors: &ListErrors) {
-        let help = "write one address, prefix or range a line; `#` and `;` begin a comment";
-        for (line, error) in &errors.first {
-            let message = format!("{shown}:{line}: {error}");
-            self.findings.push(Finding::error(codes::BAD_LIST_LINE, message).at(origin).help(help));
-        }
-        let more = errors.count - errors.first.len();
-        if more > 0 {
-            let message = format!("{shown}: {more} more lines are wrong");
-            self.findings.push(Finding::error(codes::BAD_LIST_LINE, message).at(origin).help(help));
         }
     }
 
@@ -184,7 +138,9 @@ impl Facts {
         let given = self.book.names.iter().filter(|(name, _)| policy.names.contains_key(*name));
         let addresses =
             given.flat_map(|(name, list)| list.iter().map(move |learned| (name, learned.address)));
-        let left_out = addresses.filter(|(_, address)| never::refuses(&self.book, *address));
+        let opened = |name: &HostName| policy.names.get(name).map_or(&[][..], |names| &names.allow_net);
+        let left_out =
+            addresses.filter(|(name, address)| !never::may_stand(&self.book, opened(name), *address));
         let warnings: Vec<Finding> = left_out.map(|(name, address)| left_out_of(name, address)).collect();
         warnings.into_iter().for_each(|warning| self.findings.push(warning));
     }
@@ -196,11 +152,6 @@ fn left_out_of(name: &HostName, address: IpAddr) -> Finding {
     Finding::warning(codes::ADDRESS_LEFT_OUT, message).help(help)
 }
 
-/// The ranges of a list's text.
-pub(super) fn list_ranges(text: &str) -> Result<Vec<AddrRange>, ListErrors> {
-    parse_list(text).map(|contents| contents.ranges)
-}
-
 /// The facts as the store keeps them.
 pub(super) fn stored(book: &AddressBook) -> store::Facts {
     store::Facts {
@@ -210,6 +161,7 @@ pub(super) fn stored(book: &AddressBook) -> store::Facts {
         connected: book.connected.iter().map(ToString::to_string).collect(),
         broadcast: book.broadcast.clone(),
         agent_uid: book.agent_uid,
+        users: book.users.clone(),
     }
 }
 
@@ -221,6 +173,7 @@ pub(super) fn book_of(facts: &store::Facts) -> Option<AddressBook> {
         connected: facts.connected.iter().map(|text| text.parse().ok()).collect::<Option<_>>()?,
         broadcast: facts.broadcast.clone(),
         agent_uid: facts.agent_uid,
+        users: facts.users.clone(),
         ..AddressBook::default()
     })
 }

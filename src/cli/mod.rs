@@ -7,10 +7,12 @@ mod context;
 mod counters;
 mod facts;
 mod flush;
+mod lists;
 mod load;
 mod lookups;
 mod plan;
 mod report;
+mod services;
 mod show;
 mod status;
 
@@ -44,18 +46,22 @@ enum Verb {
     Apply(apply::ApplyArgs),
     Counters(counters::CountersArgs),
     Status(status::StatusArgs),
+    Services(services::ServicesArgs),
     Flush(flush::FlushArgs),
 }
 
 /// Where the policy comes from.
 #[derive(Args, Clone, Debug)]
 struct Inputs {
-    /// Another portgrave.toml than /etc/portgrave/portgrave.toml
+    /// Another portgrave.toml than /etc/portgrave/portgrave.toml; its drop-ins are FILE.d/*.toml (without its `.toml`)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A policy file or a directory of them, in place of all layers; repeated: each a layer above the one before
     #[arg(long, value_name = "FILE-or-DIR")]
     policy: Vec<PathBuf>,
+    /// Read list files, resolv.conf and passwd under DIR (not portgrave.toml, nor what --policy names)
+    #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
+    root: PathBuf,
     /// The addresses of host names, in place of DNS (TOML: "repo.example.net" = ["192.0.2.7"])
     #[arg(long, value_name = "FILE")]
     names: Option<PathBuf>,
@@ -81,6 +87,7 @@ pub fn main() -> ExitCode {
         Verb::Apply(args) => apply::run(&args),
         Verb::Counters(args) => counters::run(&args),
         Verb::Status(args) => status::run(&args),
+        Verb::Services(args) => services::run(&args),
         Verb::Flush(args) => flush::run(&args),
     }
 }

@@ -11,7 +11,7 @@ pub use steps::steps;
 pub use versions::Held;
 
 use crate::diag::Span;
-use crate::ruleset::{BaseChain, Element, ElementKey, Object, ObjectKind, Rule, Set};
+use crate::ruleset::{Addresses, BaseChain, Element, ElementKey, Object, ObjectKind, Rule, Set};
 
 /// Operations in the order in which one batch carries them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,6 +63,16 @@ pub enum Op {
         head: Set,
         keys: Vec<ElementKey>,
     },
+    AddAddresses {
+        set: String,
+        head: Set,
+        addresses: Addresses,
+    },
+    DeleteAddresses {
+        set: String,
+        head: Set,
+        addresses: Addresses,
+    },
     /// Gives elements of a set with timeouts a new life, whether or not they have just expired:
     /// add, delete, add (works on every kernel).
     RenewElements {
@@ -90,6 +100,8 @@ impl Op {
             Self::AddSet { head, .. }
             | Self::AddElements { head, .. }
             | Self::DeleteElements { head, .. }
+            | Self::AddAddresses { head, .. }
+            | Self::DeleteAddresses { head, .. }
             | Self::RenewElements { head, .. } => head.origin,
             Self::AddRule { rule, .. } => rule.origin,
             Self::AddTable

@@ -9,7 +9,7 @@
 use super::diff::diff_anew;
 use super::versions::{Exchanged, Held, asked, askers, set_of};
 use super::{Op, Plan};
-use crate::ruleset::{Chain, Expr, Rule, Ruleset, Set, Verdict};
+use crate::ruleset::{Expr, Rule, Ruleset, Set, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Sets with more elements are changed in place.
@@ -29,18 +29,12 @@ pub fn steps(plan: &Plan, want: &Ruleset, held: Option<&Held>) -> Vec<Plan> {
     steps.into_iter().filter(|step| !step.is_empty()).collect()
 }
 
-/// Base chains are not made a second time, nor are objects whose kind differs: only somebody else can have changed them.
+/// What somebody else has made another thing of, such as a base chain of another priority, is made anew under its only name.
 fn can_take_turns(plan: &Plan, want: &Ruleset, have: &Ruleset) -> bool {
-    let same = |name: &String, base: fn(&Chain) -> bool| {
-        let is_base = |table: &Ruleset| table.chains.get(name).is_some_and(base);
-        is_base(want) == is_base(have)
-    };
-    let is_base = |chain: &Chain| chain.base.is_some();
     plan.ops.iter().all(|op| match op {
         Op::AddTable | Op::DeleteTable => false,
-        Op::AddChain { name, .. } | Op::DeleteChain { name } => {
-            same(name, is_base) && !(want.chains.contains_key(name) && have.chains.contains_key(name))
-        }
+        Op::AddChain { name, .. } => !have.chains.contains_key(name),
+        Op::DeleteChain { name } => !want.chains.contains_key(name),
         Op::AddObject { name, .. } => !have.objects.contains_key(name),
         Op::DeleteObject { name, .. } => !want.objects.contains_key(name),
         Op::AddSet { .. }
@@ -48,6 +42,8 @@ fn can_take_turns(plan: &Plan, want: &Ruleset, have: &Ruleset) -> bool {
         | Op::FlushSet { .. }
         | Op::AddElements { .. }
         | Op::DeleteElements { .. }
+        | Op::AddAddresses { .. }
+        | Op::DeleteAddresses { .. }
         | Op::RenewElements { .. }
         | Op::AddRule { .. }
         | Op::DeleteRule { .. } => true,
@@ -77,8 +73,10 @@ fn one_batch_will_do(plan: &Plan, want: &Ruleset, have: &Ruleset) -> bool {
         match op {
             Op::AddSet { name, .. } => sets.insert((name.as_str(), Course::Comes)),
             Op::DeleteSet { name } => sets.insert((name, Course::Goes)),
-            Op::AddElements { set, .. } => sets.insert((set, Course::Comes)),
-            Op::DeleteElements { set, .. } => sets.insert((set, Course::Goes)),
+            Op::AddElements { set, .. } | Op::AddAddresses { set, .. } => sets.insert((set, Course::Comes)),
+            Op::DeleteElements { set, .. } | Op::DeleteAddresses { set, .. } => {
+                sets.insert((set, Course::Goes))
+            }
             // All goes, and most of it comes again.
             Op::FlushSet { .. } => return false,
             Op::AddRule { rule, .. } => {
@@ -127,7 +125,10 @@ fn role(rule: &Rule, set: &str) -> Role {
 /// Sets that a rule is to find whole, as they were or as they will be.
 fn changed_sets<'a>(plan: &Plan, want: &'a Ruleset, have: &Ruleset) -> BTreeSet<&'a str> {
     let of_op = |op: &Op| match op {
-        Op::AddElements { set, .. } | Op::DeleteElements { set, .. } => Some(set.clone()),
+        Op::AddElements { set, .. }
+        | Op::DeleteElements { set, .. }
+        | Op::AddAddresses { set, .. }
+        | Op::DeleteAddresses { set, .. } => Some(set.clone()),
         Op::AddSet { name, .. } | Op::DeleteSet { name } | Op::FlushSet { name } => Some(name.clone()),
         Op::AddTable
         | Op::DeleteTable
@@ -142,8 +143,7 @@ fn changed_sets<'a>(plan: &Plan, want: &'a Ruleset, have: &Ruleset) -> BTreeSet<
     let touched: BTreeSet<String> = plan.ops.iter().filter_map(of_op).collect();
     let copied = |(name, held): (&String, &Set)| {
         let (name, set) = want.sets.get_key_value(name)?;
-        let copied =
-            !set.same_head(held) || set.elements.known().is_none_or(|known| known.len() <= MOST_COPIED);
+        let copied = !set.same_head(held) || set.elements.len() <= MOST_COPIED;
         (touched.contains(name) && copied).then_some(name.as_str())
     };
     have.sets.iter().filter_map(copied).collect()
@@ -156,7 +156,7 @@ struct Parts {
     left_over: Vec<Op>,
     /// New sets with their elements, and what they lead to.
     beside: Vec<Op>,
-    /// Rules, and the elements of sets that are too large to be copied.
+    /// Rules, base chains, and the elements of sets that are too large to be copied.
     turn: Vec<Op>,
     after: Vec<Op>,
 }
@@ -177,14 +177,21 @@ impl Parts {
                     }
                     parts.after.push(op);
                 }
+                // A base chain without its rules is no place for packets.
+                Op::AddChain { base: Some(_), .. } => parts.turn.push(op),
+                Op::DeleteChain { name } if have.chains[name].base.is_some() => parts.turn.push(op),
                 Op::DeleteChain { .. } | Op::DeleteObject { .. } => parts.after.push(op),
                 Op::AddTable
                 | Op::DeleteTable
                 | Op::AddObject { .. }
-                | Op::AddChain { .. }
+                | Op::AddChain { base: None, .. }
                 | Op::AddSet { .. } => parts.beside.push(op),
-                Op::AddElements { set, .. } if is_new(set) => parts.beside.push(op),
+                Op::AddElements { set, .. } | Op::AddAddresses { set, .. } if is_new(set) => {
+                    parts.beside.push(op)
+                }
                 Op::AddElements { .. }
+                | Op::AddAddresses { .. }
+                | Op::DeleteAddresses { .. }
                 | Op::DeleteElements { .. }
                 | Op::RenewElements { .. }
                 | Op::FlushSet { .. }

@@ -47,9 +47,11 @@ impl Exchanged {
             Op::AddSet { name, .. } | Op::DeleteSet { name } | Op::FlushSet { name } => {
                 *name = self.name(name)
             }
-            Op::AddElements { set, .. } | Op::DeleteElements { set, .. } | Op::RenewElements { set, .. } => {
-                *set = self.name(set);
-            }
+            Op::AddElements { set, .. }
+            | Op::DeleteElements { set, .. }
+            | Op::AddAddresses { set, .. }
+            | Op::DeleteAddresses { set, .. }
+            | Op::RenewElements { set, .. } => *set = self.name(set),
             Op::AddRule { rule, .. } => self.rule(rule),
             Op::AddTable
             | Op::DeleteTable

@@ -165,8 +165,8 @@ fn book(policy: &Policy) -> AddressBook {
         ];
         (name.clone(), all[..n % 5].to_vec())
     };
-    let lists = policy.rules.iter().flat_map(|rule| &rule.peers.lists);
-    let contents = || vec![range("198.51.100.0/26"), range("203.0.113.9"), range("2001:db8:9::/48")];
+    let lists = policy.rules.iter().flat_map(|rule| rule.peers.lists());
+    let contents = || ["198.51.100.0/26", "203.0.113.9", "2001:db8:9::/48"].map(range).into_iter().collect();
     AddressBook {
         names: policy.names.keys().enumerate().map(of_name).collect(),
         lists: lists.map(|list| (list.path.clone(), contents())).collect(),
@@ -175,6 +175,7 @@ fn book(policy: &Policy) -> AddressBook {
         own: vec![address("192.0.2.1"), address("2001:db8::1")],
         connected: vec![range("192.0.2.0/24")],
         broadcast: vec![address("192.0.2.255")],
+        users: [("root", Some(0))].map(|(name, uid)| (name.to_owned(), uid)).into(),
         ..AddressBook::default()
     }
 }

@@ -1,4 +1,4 @@
-//! Groups, switches and services of the policy that no rule uses: often a name that is spelt otherwise in the rules.
+//! Groups, switches, services and zones of the policy that no rule uses: often a name that is spelt otherwise in the rules.
 
 use super::super::draft::Draft;
 use crate::diag::{Finding, Findings, Span, nearest};
@@ -6,20 +6,31 @@ use crate::policy::PortTerm;
 use std::collections::BTreeSet;
 
 pub(super) fn check(draft: &Draft, findings: &mut Findings) {
-    let groups = draft.rules.iter().flat_map(|rule| rule.holds.groups.iter().copied()).collect();
+    let groups =
+        draft.rules.iter().flat_map(|rule| rule.holds.groups.iter().chain(&rule.holds.excepted).copied());
     let all = draft.merged.groups.iter().map(|(name, group)| (*name, group.place));
-    report(("PG331", "group", "name it in the peers of a rule, with an @ before it"), all, &groups, findings);
+    report(
+        ("PG331", "group", "name it in the peers of a rule, with an @ before it"),
+        all,
+        &groups.collect(),
+        findings,
+    );
 
     let switches = draft.rules.iter().flat_map(|rule| rule.entry.when.iter().map(|(s, _)| s.value.as_str()));
     let all = draft.merged.features.iter().map(|(name, entry)| (*name, entry.place));
     report(("PG338", "switch", "name it in the `when` of a rule"), all, &switches.collect(), findings);
 
-    let services = draft.rules.iter().filter_map(|rule| match &rule.entry.ports {
-        PortTerm::Service(name) => Some(name.value.as_str()),
-        PortTerm::Ports(_) => None,
+    let services = draft.rules.iter().flat_map(|rule| match &rule.entry.ports {
+        PortTerm::Services(names) => names.as_slice(),
+        PortTerm::Ports(_) => &[],
     });
+    let services = services.map(|name| name.value.as_str());
     let all = draft.merged.services.iter().map(|(name, entry)| (*name, entry.place));
     report(("PG340", "service", "name it in the `service` of a rule"), all, &services.collect(), findings);
+
+    let zones = draft.rules.iter().flat_map(|rule| rule.entry.zones.iter().map(|zone| zone.value.as_str()));
+    let all = draft.merged.zones.iter().map(|(name, entry)| (*name, entry.place));
+    report(("PG345", "zone", "name it in the `zone` of a rule"), all, &zones.collect(), findings);
 }
 
 fn report<'a>(
