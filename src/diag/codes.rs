@@ -102,6 +102,7 @@ codes! {
     ADDRESS_LEFT_OUT = "PG413": "an address of `--names` that no name may have";
     LIST_HELD_BACK = "PG414": "a list file with fewer entries than `min-entries`, or that lost more than `max-shrink`: the contents in force stay";
     LIST_TOO_SHORT = "PG415": "a list file with fewer entries than `min-entries`, and no contents in force that could stay";
+    FORWARDS = "PG416": "this machine forwards packets, and no chain looks at them";
 
     KERNEL_LACKS = "PG501": "the kernel has not what the policy needs";
     TOO_MANY_CELLS = "PG502": "the policy comes to more cells of addresses and ports than are taken";
