@@ -64,6 +64,7 @@ fn with_root() -> Site {
     let policy = "language = 1\n[hosts]\nblock = { file = \"/etc/lists/block.txt\" }\ndns = { resolv-conf = true }\n\
                   [[rule]]\nname = \"block\"\ndirection = \"in\"\nports = [\"any\"]\npeers = \"@block\"\naction = \"deny\"\n\
                   [[rule]]\nname = \"dns\"\ndirection = \"out\"\nservice = \"dns\"\npeers = \"@dns\"\n\
+                  [[rule]]\nname = \"relay\"\ndirection = \"out\"\nservice = \"smtp\"\npeers = \"any\"\nuser = \"rig-relay\"\n\
                   [[rule]]\nname = \"ssh\"\ndirection = \"in\"\nservice = \"ssh\"\npeers = \"any\"\n";
     site.write("site.toml", policy);
     for directory in ["root/etc", "root/run/resolve", "root/srv/lists"] {
@@ -73,16 +74,20 @@ fn with_root() -> Site {
     std::os::unix::fs::symlink("/run/resolve/resolv.conf", site.path("root/etc/resolv.conf"))
         .expect("a link");
     site.write("root/srv/lists/block.txt", "198.51.100.7\n");
+    site.write("root/etc/passwd", "root:x:0:0::/:/bin/sh\nrig-relay:x:4711:4711::/:/bin/sh\n");
     site.write("root/run/resolve/resolv.conf", "nameserver 192.0.2.99\n");
     site
 }
 
 #[test]
-fn lists_and_resolv_conf_are_read_under_another_root_through_its_own_links() {
+fn lists_resolv_conf_and_users_are_read_under_another_root_through_its_own_links() {
     let site = with_root();
     let root = site.path("root").display().to_string();
     let (status, shown) = site.run(&["show", "--root", &root]);
-    assert!(status == 0 && shown.contains("198.51.100.7") && shown.contains("192.0.2.99"), "{shown}");
+    assert_eq!(status, 0, "{shown}");
+    for part in ["198.51.100.7", "192.0.2.99", "skuid 4711"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
     let (status, shown) = site.json(&["check"]);
     assert!(status == 1 && shown.to_string().contains("PG402"), "without it the machine's own: {shown}");
 }
