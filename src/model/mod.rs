@@ -7,6 +7,7 @@ mod checks;
 mod draft;
 mod groups;
 pub mod management;
+mod matching;
 mod merge;
 pub mod never;
 mod packet;
