@@ -37,6 +37,8 @@ pub enum Missing {
     User,
     /// A user is named, whose uid is not known.
     Uid,
+    /// A host name stands for addresses of both families.
+    Family,
 }
 
 /// A rule that matches, if what is missing is as it wants.
