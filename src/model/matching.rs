@@ -1,7 +1,7 @@
 //! Which rules match a packet, and how narrowly: the order in which they decide.
 
 use super::{Action, AddressBook, BROADCAST, Packet, PeerPart, Peers, Policy, Rule, Source, User, never};
-use crate::types::{Direction, Family, HostName, PortMatch, RuleName};
+use crate::types::{AddrRange, Direction, Family, HostName, PortMatch, PortRange, Protocol, RuleName};
 use std::net::IpAddr;
 
 /// A packet, and what is known of it beside its headers.
@@ -123,6 +123,26 @@ impl Holds {
         if holds { Self::Yes } else { Self::No }
     }
 
+    /// Whether a value that is not said, of 0 to `last`, is in one of the ranges.
+    fn of_unsaid(ranges: impl Iterator<Item = (u128, u128)>, last: u128, missing: Missing) -> Self {
+        let mut ranges: Vec<(u128, u128)> = ranges.collect();
+        ranges.sort_unstable();
+        if ranges.is_empty() {
+            return Self::No;
+        }
+        let mut next = 0;
+        for (from, to) in ranges {
+            if from > next {
+                break;
+            }
+            if to >= last {
+                return Self::Yes;
+            }
+            next = next.max(to + 1);
+        }
+        Self::Unknown(missing)
+    }
+
     /// `None` if one does not hold, else the first that is not known.
     fn all(conditions: [Self; 4]) -> Option<Option<Missing>> {
         let mut missing = None;
@@ -154,26 +174,22 @@ fn interface(rule: &Rule, packet: &Packet) -> Holds {
 }
 
 fn own_address(rule: &Rule, packet: &Packet) -> Holds {
-    if rule.local.is_empty() {
-        return Holds::Yes;
-    }
+    let family = Family::of(packet.peer);
+    let of_family = || rule.local.iter().filter(|range| range.family() == family).map(AddrRange::bits);
     match packet.local {
+        _ if rule.local.is_empty() => Holds::Yes,
         Some(address) => Holds::if_so(rule.local.iter().any(|range| range.contains(address))),
-        None if rule.local.iter().all(|range| range.family() != Family::of(packet.peer)) => Holds::No,
-        None => Holds::Unknown(Missing::OwnAddress),
+        None => Holds::of_unsaid(of_family(), AddrRange::all(family).bits().1, Missing::OwnAddress),
     }
 }
 
 fn source_port(rule: &Rule, packet: &Packet) -> Holds {
-    if rule.from_ports.is_empty() {
-        return Holds::Yes;
-    }
     let of_protocol = || rule.from_ports.iter().filter(|(protocol, _)| protocol.number() == packet.protocol);
+    let bits = |(_, range): &(Protocol, PortRange)| (range.first().into(), range.last().into());
     match packet.source_port {
+        _ if rule.from_ports.is_empty() => Holds::Yes,
         Some(port) => Holds::if_so(of_protocol().any(|(_, range)| range.contains(port))),
-        None if of_protocol().next().is_none() => Holds::No,
-        None if of_protocol().any(|(_, range)| range.span() == u16::MAX) => Holds::Yes,
-        None => Holds::Unknown(Missing::SourcePort),
+        None => Holds::of_unsaid(of_protocol().map(bits), u16::MAX.into(), Missing::SourcePort),
     }
 }
 
