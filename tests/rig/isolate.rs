@@ -92,7 +92,9 @@ fn end_with_parent() {
 /// and emulated machines more.
 fn limit() -> Duration {
     let seconds = std::env::var("PORTGRAVE_TEST_SECONDS").ok();
-    Duration::from_secs(seconds.map_or(420, |text| text.parse().expect("PORTGRAVE_TEST_SECONDS is in seconds")))
+    Duration::from_secs(
+        seconds.map_or(420, |text| text.parse().expect("PORTGRAVE_TEST_SECONDS is in seconds")),
+    )
 }
 
 /// An empty /run, for named namespaces and for what servers write there.
