@@ -165,11 +165,11 @@ fn book(policy: &Policy) -> AddressBook {
         ];
         (name.clone(), all[..n % 5].to_vec())
     };
-    let lists = policy.rules.iter().flat_map(|rule| &rule.peers.lists);
+    let lists = policy.rules.iter().flat_map(|rule| rule.peers.lists());
     let contents = || vec![range("198.51.100.0/26"), range("203.0.113.9"), range("2001:db8:9::/48")];
     AddressBook {
         names: policy.names.keys().enumerate().map(of_name).collect(),
-        lists: lists.map(|list| (list.path.clone(), contents())).collect(),
+        lists: lists.map(|list| (list.path.clone(), contents().into_iter().collect())).collect(),
         resolv_conf: vec![address("192.0.2.53"), address("2001:db8::53")],
         dns_servers: vec![(address("192.0.2.53"), 53).into()],
         own: vec![address("192.0.2.1"), address("2001:db8::1")],
