@@ -20,9 +20,10 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let name = lower.as_str();
     let allowed = if name.len() < 4 { 1 } else { (name.len() / 3).max(2) };
     let close = known.iter().filter(|other| other.len().abs_diff(name.len()) <= 4 * allowed);
-    let close = close.map(|other| (distance(name, other), *other));
-    let best = close.filter(|(changes, _)| *changes <= allowed).min();
-    best.map(|(_, other)| other).or_else(|| same_beginning(name, &known))
+    let begins_otherwise = |other: &str| other.chars().next() != name.chars().next();
+    let close = close.map(|other| (distance(name, other), begins_otherwise(other), *other));
+    let best = close.filter(|(changes, ..)| *changes <= allowed).min();
+    best.map(|(_, _, other)| other).or_else(|| same_beginning(name, &known))
 }
 
 fn same_beginning<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
