@@ -286,7 +286,7 @@ mod tests {
     }
 
     fn answers(text: &str) -> Vec<String> {
-        answers_of(&site().policy(), text).unwrap_or_else(|error| panic!("{text}: {error}"))
+        answers_of(&site().policy_with_groups(), text).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     fn missing(policy: &Policy, text: &str) -> (String, Missing) {
@@ -340,14 +340,14 @@ mod tests {
             answers("in icmp @admins -> self echo-request")[0],
             "in icmp 10.20.0.0/16 -> self echo-request => allow ping-in"
         );
-        let policy = site().policy();
+        let policy = site().policy_with_groups();
         assert_eq!(answers_of(&policy, "in tcp @nobody -> self:22"), Err(Undecided::Nobody("nobody".into())));
         assert_eq!(answers_of(&policy, "in tcp @no -> self:22"), Err(Undecided::UnknownGroup("no".into())));
     }
 
     #[test]
     fn an_exception_is_no_member() {
-        let mut policy = site().policy();
+        let mut policy = site().policy_with_groups();
         let held = policy.groups["admins"].parts[0].clone();
         let except = |parts: Vec<PeerPart>| vec![Exception { group: "less".into(), parts }];
         let less: PeerPart =
@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn a_port_or_type_that_is_left_out_and_decides_is_an_error() {
-        let policy = site().policy();
+        let policy = site().policy_with_groups();
         assert_eq!(missing(&policy, "in tcp 10.20.1.5 -> self"), ("ssh-in".into(), Missing::Port));
         assert_eq!(missing(&policy, "in icmp 10.20.1.5 -> self"), ("ping-in".into(), Missing::IcmpType));
         assert_eq!(answers("in udp 10.20.1.5 -> self"), ["in udp 10.20.1.5 -> self => default-deny"]);
@@ -457,7 +457,7 @@ mod tests {
 
     #[test]
     fn forwarded_packets_are_not_filtered_unless_the_default_says_so() {
-        let mut policy = site().policy();
+        let mut policy = site().policy_with_groups();
         let asked = "fwd tcp 10.0.0.5 -> 192.0.2.25:25 on eth0 to eth1";
         assert_eq!(answers_of(&policy, asked).unwrap(), [format!("{asked} => unfiltered")]);
         policy.default.forward = ForwardDefault::Deny;
@@ -466,7 +466,7 @@ mod tests {
 
     #[test]
     fn the_default_may_be_another() {
-        let mut policy = site().policy();
+        let mut policy = site().policy_with_groups();
         policy.default.input = DefaultAction::Audit;
         assert_eq!(
             answers_of(&policy, "in tcp 10.21.0.1 -> self:22").unwrap(),

@@ -24,10 +24,30 @@ pub fn resolve(parsed: &ParsedPolicy) -> (Policy, Findings) {
         return (Policy::default(), findings);
     }
     let rules = finish(&draft, &mut findings);
-    let groups = if findings.has_errors() { BTreeMap::new() } else { members(&draft, &mut findings) };
-    let policy = Policy { default: defaults(&draft.merged), baseline, rules, names: names(&draft), groups };
+    let (default, names) = (defaults(&draft.merged), names(&draft));
+    let policy = Policy { default, baseline, rules, names, groups: BTreeMap::new() };
     checks::covered::check(&policy, &mut findings);
     (policy, findings)
+}
+
+/// What groups of a sound policy hold, for questions about them: to resolve all would take too long where groups hold
+/// groups in long chains.
+pub fn resolve_groups<'n>(
+    parsed: &ParsedPolicy,
+    names: impl Iterator<Item = &'n str>,
+) -> Result<BTreeMap<String, Peers>, Findings> {
+    let mut findings = Findings::default();
+    let merged = merge::merge(parsed, &mut findings);
+    let mut members = BTreeMap::new();
+    for (name, group) in names.filter_map(|name| merged.groups.get_key_value(name)) {
+        match parts::of_group(&merged, name, group.place) {
+            Ok(parts) => {
+                members.insert((*name).to_owned(), Peers { written: vec![format!("@{name}")], parts });
+            }
+            Err(parts::Tangled) => findings.push(tangled(&format!("group \"{name}\"")).at(group.place)),
+        }
+    }
+    if findings.has_errors() { Err(findings) } else { Ok(members) }
 }
 
 /// The rules in force, sorted by name.
@@ -44,20 +64,6 @@ fn finish(draft: &Draft, findings: &mut Findings) -> Vec<Rule> {
     }
     finished.sort_by(|a, b| a.name.cmp(&b.name));
     finished
-}
-
-/// Every group, whether or not a rule names it.
-fn members(draft: &Draft, findings: &mut Findings) -> BTreeMap<String, Peers> {
-    let mut members = BTreeMap::new();
-    for (name, group) in &draft.merged.groups {
-        match parts::of_group(&draft.merged, name, group.place) {
-            Ok(parts) => {
-                members.insert((*name).to_owned(), Peers { written: vec![format!("@{name}")], parts });
-            }
-            Err(parts::Tangled) => findings.push(tangled(&format!("group \"{name}\"")).at(group.place)),
-        }
-    }
-    members
 }
 
 fn tangled(what: &str) -> Finding {

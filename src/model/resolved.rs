@@ -205,7 +205,7 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// Every host name that a rule reaches.
     pub names: BTreeMap<HostName, NamePolicy>,
-    /// What each group under `[hosts]` holds: a question may be about its members.
+    /// What groups hold that questions are about; [`resolve_groups`](super::resolve_groups) has them.
     pub groups: BTreeMap<String, Peers>,
 }
 
