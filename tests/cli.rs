@@ -27,6 +27,7 @@ fn usage_errors_end_with_64_and_help_has_an_example() {
         &["apply", "--bogus"],
         &["apply", "--names-wait", "soon"],
         &["show", "--format", "xml"],
+        &["check", "--format", "xml"],
     ] {
         assert_eq!(run(args).0, 64, "{args:?}");
     }

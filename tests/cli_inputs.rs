@@ -1,4 +1,4 @@
-//! What the built program reads, and what it makes of it: no rule at all, another root, services.
+//! What the built program reads, and what it makes of it: no rule at all, another root, services, reports of `check`.
 #![cfg(all(feature = "kernel", feature = "daemon"))]
 
 #[path = "common/ns.rs"]
@@ -9,7 +9,8 @@ mod site;
 use ns::{Namespace, ran_inside};
 use serde_json::Value;
 use site::{SITE, Site, nft, outcome};
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 const GROUPS: &str = "language = 1\n[hosts]\nadmins = [\"192.0.2.1\"]\n";
 
@@ -143,4 +144,74 @@ fn services_of_the_policy_stand_among_the_catalogue_with_their_place() {
     site.write("site.toml", "language = 1\n[services]\nsmtps = { ports = [\"tcp/x\"] }\n");
     let (status, refused) = site.json(&["services", "smtp"]);
     assert_eq!((status, &refused["findings"][0]["code"]), (1, &"PG203".into()), "{refused}");
+}
+
+/// What a parser of XML finds in a document: each suite with its case's name, outcome, message and text.
+fn parsed(xml: &str) -> Value {
+    const PARSER: &str = "import json, sys, xml.etree.ElementTree as tree\n\
+        root = tree.fromstring(sys.stdin.buffer.read())\n\
+        counts = lambda e: {k: e.get(k) for k in ('tests', 'failures', 'skipped')}\n\
+        case = lambda e: {**e.attrib, 'outcome': [[o.tag, o.get('type'), o.get('message'), o.text] for o in e]}\n\
+        suites = [{'name': s.get('name'), **counts(s), 'cases': [case(c) for c in s]} for s in root]\n\
+        print(json.dumps({**counts(root), 'suites': suites}))";
+    let mut parser = Command::new("python3")
+        .args(["-c", PARSER])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 starts");
+    parser.stdin.take().expect("its input").write_all(xml.as_bytes()).expect("it reads");
+    let output = parser.wait_with_output().expect("python3 ends");
+    assert!(output.status.success(), "not XML:\n{xml}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn junit(site: &Site) -> (i32, Value) {
+    let output = site.command(&["check", "--format", "junit"]).output().expect("portgrave starts");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    (output.status.code().unwrap_or(-1), parsed(&String::from_utf8_lossy(&output.stdout)))
+}
+
+#[test]
+fn a_junit_report_fails_a_case_for_each_error_with_place_code_and_remedy() {
+    let site = Site::new();
+    let wrong = SITE.replace("\"out\"", "\"side<ways>&\\u0001\"").replace("\"http\"", "[]");
+    site.write("site.toml", &wrong);
+    let (status, report) = junit(&site);
+    assert_eq!((status, &report["failures"], &report["tests"]), (1, &"2".into(), &"4".into()), "{report}");
+    let place = site.path("site.toml").display().to_string();
+    let suites = report["suites"].as_array().unwrap();
+    let suite = suites.iter().find(|suite| suite["name"] == place.as_str()).expect("the policy's suite");
+    let case = &suite["cases"][0];
+    assert_eq!((&case["line"], &case["file"]), (&"11".into(), &place.as_str().into()), "{case}");
+    assert!(case["name"].as_str().unwrap().starts_with("PG212 at 11:13: "), "{case}");
+    let outcome = &case["outcome"][0];
+    assert_eq!((&outcome[0], &outcome[1]), (&"failure".into(), &"PG212".into()), "{case}");
+    let text = outcome[3].as_str().unwrap();
+    for part in [&format!("{place}:11:13"), "side<ways>&\\u0001", "= help: "] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn a_junit_report_of_a_sound_policy_has_passed_and_shows_its_warnings() {
+    let site = Site::new();
+    let (status, report) = junit(&site);
+    assert_eq!((status, &report["failures"], &report["skipped"]), (0, &"0".into(), &"0".into()), "{report}");
+    assert_eq!(report["tests"], "3", "the settings, the policy file and the whole: {report}");
+    site.write("site.toml", &SITE.replace("service = \"ssh\"", "service = \"smtp\""));
+    let (status, report) = junit(&site);
+    assert_eq!((status, &report["failures"], &report["skipped"]), (0, &"0".into(), &"1".into()), "{report}");
+    let outcome = &report["suites"][0]["cases"][0]["outcome"][0];
+    assert_eq!((&outcome[0], &outcome[1]), (&"skipped".into(), &"PG337".into()), "{report}");
+}
+
+#[test]
+fn formats_of_check_are_text_json_and_junit() {
+    let site = Site::new();
+    let said = |args: &[&str]| site.run(&[&["check"], args].concat());
+    assert_eq!(said(&["--format", "json"]), said(&["--json"]));
+    assert_eq!(said(&["--format", "text"]), said(&[]));
+    let (status, text) = said(&["--format", "sarif"]);
+    assert!(status == 64 && text.contains("not built yet"), "{text}");
 }

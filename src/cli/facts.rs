@@ -1,12 +1,12 @@
-//! What the policy asks of this machine: servers, interfaces, list files.
+//! What the policy asks of this machine: servers, interfaces, local users, list files.
 
 use super::Inputs;
 use super::lists::{self, Lists};
 use super::load::unreadable;
 use crate::diag::{Finding, Findings, codes};
 use crate::host::files::{self, Owner};
-use crate::host::{interfaces, resolvconf, root};
-use crate::model::{AddressBook, LearnedAddress, Policy, Rule, Source, never};
+use crate::host::{interfaces, resolvconf, root, users};
+use crate::model::{AddressBook, LearnedAddress, Policy, Rule, Source, User, never};
 use crate::policy::{Settings, parse_names};
 use crate::store::{self, Store};
 use crate::types::{AddrRange, HostName};
@@ -32,6 +32,7 @@ pub(super) fn gather(settings: &Settings, policy: &Policy, inputs: &Inputs) -> F
         Facts { book: AddressBook::default(), lists: Lists::default(), findings: Findings::default() };
     facts.servers(settings, policy, &inputs.root);
     facts.interfaces();
+    facts.users(policy, &inputs.root);
     let store = Store::read_only(&settings.state_dir);
     facts.lists = lists::read(policy, &inputs.root, store, &mut facts.book, &mut facts.findings);
     if let Some(path) = &inputs.names {
@@ -98,6 +99,34 @@ impl Facts {
                 let message = format!("this machine's interfaces cannot be read: {error}");
                 let help = "run `ip address` as the same user: it must list them";
                 self.findings.push(Finding::error(codes::NO_INTERFACES, message).help(help));
+            }
+        }
+    }
+
+    /// A user that is not there now matches nobody.
+    fn users(&mut self, policy: &Policy, root: &Path) {
+        for rule in &policy.rules {
+            for user in &rule.users {
+                let User::Name(name) = user else { continue };
+                let uid = users::uid(root, name);
+                match &uid {
+                    Ok(Some(_)) => {}
+                    Ok(None) => {
+                        let message = format!("there is no local user \"{name}\" now: it matches nobody");
+                        let help =
+                            "it is looked up again at each apply; see `getent passwd`, or write its number";
+                        let finding = Finding::warning(codes::NO_USER, message).at(rule.origin);
+                        self.findings.push(finding.help(help));
+                    }
+                    Err(error) => {
+                        let message = format!("the local user \"{name}\" cannot be looked up: {error}");
+                        let help = "write its number in place of its name, or see that passwd can be read";
+                        self.findings.push(
+                            Finding::error(codes::USERS_UNREADABLE, message).at(rule.origin).help(help),
+                        );
+                    }
+                }
+                self.book.users.insert(name.clone(), uid.unwrap_or(None));
             }
         }
     }

@@ -102,6 +102,8 @@ codes! {
     ADDRESS_LEFT_OUT = "PG413": "an address of `--names` that no name may have";
     LIST_HELD_BACK = "PG414": "a list file with fewer entries than `min-entries`, or that lost more than `max-shrink`: the contents in force stay";
     LIST_TOO_SHORT = "PG415": "a list file with fewer entries than `min-entries`, and no contents in force that could stay";
+    NO_USER = "PG417": "a local user that is not there now";
+    USERS_UNREADABLE = "PG418": "local users cannot be looked up";
 
     KERNEL_LACKS = "PG501": "the kernel has not what the policy needs";
     TOO_MANY_CELLS = "PG502": "the policy comes to more cells of addresses and ports than are taken";
