@@ -3,6 +3,7 @@
 use super::groups::group_name;
 use super::merge::{Group, Merged, value};
 use super::{Exception, ListRef, PeerPart, Source};
+use crate::diag::Span;
 use crate::policy::{Peer, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,11 @@ type Way<'a> = BTreeSet<&'a str>;
 /// Sorted and without duplicates. No group may include itself.
 pub(super) fn of<'a>(merged: &Merged<'a>, peers: &'a [Spanned<Peer>]) -> Result<Vec<PeerPart>, Tangled> {
     Walk { merged, left: MOST }.parts(peers.iter(), DEEPEST)
+}
+
+/// What a group holds.
+pub(super) fn of_group(merged: &Merged<'_>, name: &str, place: Span) -> Result<Vec<PeerPart>, Tangled> {
+    of(merged, &[Spanned { value: Peer::Group(name.to_owned()), span: place }])
 }
 
 struct Walk<'m, 'a> {

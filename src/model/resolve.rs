@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::merge::{self, Merged};
-use super::{Defaults, NamePolicy, Policy, Rule, baseline, checks, groups, parts, rules, services};
+use super::{Defaults, NamePolicy, Peers, Policy, Rule, baseline, checks, groups, parts, rules, services};
 use crate::diag::{Finding, Findings};
 use crate::policy::ParsedPolicy;
 use crate::types::HostName;
@@ -13,18 +13,19 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn resolve(parsed: &ParsedPolicy) -> (Policy, Findings) {
     let mut findings = Findings::default();
     let merged = merge::merge(parsed, &mut findings);
-    let entries = rules::in_force(parsed, &mut findings);
+    let in_force = rules::in_force(parsed, &mut findings);
     let baseline = baseline::resolve(&merged, &mut findings);
     groups::check(&merged, &mut findings);
     services::check(&merged, &mut findings);
-    let draft = Draft::new(merged, &entries, &mut findings);
+    let draft = Draft::new(merged, &in_force, &mut findings);
     checks::run(&draft, &mut findings);
 
     if findings.has_errors() {
         return (Policy::default(), findings);
     }
     let rules = finish(&draft, &mut findings);
-    let policy = Policy { default: defaults(&draft.merged), baseline, rules, names: names(&draft) };
+    let groups = if findings.has_errors() { BTreeMap::new() } else { members(&draft, &mut findings) };
+    let policy = Policy { default: defaults(&draft.merged), baseline, rules, names: names(&draft), groups };
     checks::covered::check(&policy, &mut findings);
     (policy, findings)
 }
@@ -36,15 +37,33 @@ fn finish(draft: &Draft, findings: &mut Findings) -> Vec<Rule> {
         match parts::of(&draft.merged, &rule.entry.peers.value) {
             Ok(parts) if rule.on => finished.push(rule.finish(parts)),
             Ok(_) => {}
-            Err(parts::Tangled) => findings.push(
-                Finding::error("PG327", format!("the exceptions of rule \"{}\" come to too much", rule.name()))
-                    .at(rule.entry.peers.span)
-                    .help("nest groups with `except` no deeper than eight, and put long lists of addresses into list files"),
-            ),
+            Err(parts::Tangled) => {
+                findings.push(tangled(&format!("rule \"{}\"", rule.name())).at(rule.entry.peers.span));
+            }
         }
     }
     finished.sort_by(|a, b| a.name.cmp(&b.name));
     finished
+}
+
+/// Every group, whether or not a rule names it.
+fn members(draft: &Draft, findings: &mut Findings) -> BTreeMap<String, Peers> {
+    let mut members = BTreeMap::new();
+    for (name, group) in &draft.merged.groups {
+        match parts::of_group(&draft.merged, name, group.place) {
+            Ok(parts) => {
+                members.insert((*name).to_owned(), Peers { written: vec![format!("@{name}")], parts });
+            }
+            Err(parts::Tangled) => findings.push(tangled(&format!("group \"{name}\"")).at(group.place)),
+        }
+    }
+    members
+}
+
+fn tangled(what: &str) -> Finding {
+    Finding::error("PG327", format!("the exceptions of {what} come to too much")).help(
+        "nest groups with `except` no deeper than eight, and put long lists of addresses into list files",
+    )
 }
 
 fn defaults(merged: &Merged) -> Defaults {

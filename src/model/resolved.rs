@@ -205,6 +205,8 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// Every host name that a rule reaches.
     pub names: BTreeMap<HostName, NamePolicy>,
+    /// What each group under `[hosts]` holds: a question may be about its members.
+    pub groups: BTreeMap<String, Peers>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
