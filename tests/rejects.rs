@@ -182,7 +182,7 @@ fn add(sources: &mut SourceMap, case: &Path, path: &Path) -> FileId {
 fn cases() -> Vec<PathBuf> {
     let mut cases = entries(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rejects"));
     cases.retain(|case| case.is_dir());
-    assert!(cases.len() >= 60, "{} cases", cases.len());
+    assert!(cases.len() >= 140, "{} cases", cases.len());
     cases
 }
 
