@@ -27,10 +27,11 @@ fn usage_errors_end_with_64_and_help_has_an_example() {
         &["apply", "--bogus"],
         &["apply", "--names-wait", "soon"],
         &["show", "--format", "xml"],
+        &["check", "--format", "xml"],
     ] {
         assert_eq!(run(args).0, 64, "{args:?}");
     }
-    for verb in ["check", "show", "plan", "apply", "counters", "status", "flush"] {
+    for verb in ["check", "show", "plan", "apply", "counters", "status", "services", "flush"] {
         let (status, text) = run(&[verb, "--help"]);
         assert!(status == 0 && text.contains("Example:\n  portgrave "), "{verb}: {text}");
         assert!(text.contains("Exit status:"), "{verb}: {text}");

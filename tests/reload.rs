@@ -5,6 +5,8 @@
 
 #[path = "reload/cases.rs"]
 mod cases;
+#[path = "reload/packet.rs"]
+mod packet;
 mod rig;
 #[path = "reload/traffic.rs"]
 mod traffic;

@@ -9,10 +9,14 @@ use crate::types::{Direction, Family};
 use std::net::{IpAddr, SocketAddr};
 
 /// A TCP connection as the kernel's socket tables show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
     pub local: SocketAddr,
     pub peer: SocketAddr,
+    /// The one that has the local address.
+    pub interface: Option<String>,
+    /// Whose the socket is.
+    pub user: u32,
 }
 
 const TCP: u8 = 6;
@@ -52,8 +56,8 @@ fn is_permitted(policy: &Policy, book: &AddressBook, connection: &Connection) ->
             port: Some(to),
             source_port: Some(from),
             icmp_type: None,
-            interface: None,
-            user: None,
+            interface: connection.interface.clone(),
+            user: (direction == Direction::Out).then_some(connection.user),
         };
         verdict(policy, book, &packet).action.passes()
     })

@@ -55,7 +55,7 @@ impl Context {
         findings.extend(management::fall_back(&mut sources, &mut files, &mut parsed));
         let (policy, more) = resolve(&parsed);
         findings.extend(more);
-        let facts = facts::gather(&settings, &policy, inputs.names.as_deref());
+        let facts = facts::gather(&settings, &policy, inputs);
         findings.extend(facts.findings);
         if findings.has_errors() {
             return Err(Unsound { sources, findings });

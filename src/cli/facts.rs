@@ -1,11 +1,12 @@
-//! What the policy asks of this machine: servers, interfaces, list files.
+//! What the policy asks of this machine: servers, interfaces, local users, list files.
 
+use super::Inputs;
 use super::lists::{self, Lists};
 use super::load::unreadable;
 use crate::diag::{Finding, Findings, codes};
 use crate::host::files::{self, Owner};
-use crate::host::{interfaces, resolvconf};
-use crate::model::{AddressBook, LearnedAddress, Policy, Rule, Source, never};
+use crate::host::{interfaces, resolvconf, root, users};
+use crate::model::{AddressBook, LearnedAddress, Policy, Rule, Source, User, never};
 use crate::policy::{Settings, parse_names};
 use crate::store::{self, Store};
 use crate::types::{AddrRange, HostName};
@@ -25,14 +26,16 @@ pub(super) struct Facts {
     pub(super) findings: Findings,
 }
 
-pub(super) fn gather(settings: &Settings, policy: &Policy, names: Option<&Path>) -> Facts {
+/// List files and resolv.conf are those under `inputs.root`; the interfaces are this machine's.
+pub(super) fn gather(settings: &Settings, policy: &Policy, inputs: &Inputs) -> Facts {
     let mut facts =
         Facts { book: AddressBook::default(), lists: Lists::default(), findings: Findings::default() };
-    facts.servers(settings, policy);
+    facts.servers(settings, policy, &inputs.root);
     facts.interfaces();
+    facts.users(policy, &inputs.root);
     let store = Store::read_only(&settings.state_dir);
-    facts.lists = lists::read(policy, store, &mut facts.book, &mut facts.findings);
-    if let Some(path) = names {
+    facts.lists = lists::read(policy, &inputs.root, store, &mut facts.book, &mut facts.findings);
+    if let Some(path) = &inputs.names {
         facts.given_names(path);
         facts.refused_addresses(policy);
     }
@@ -41,7 +44,7 @@ pub(super) fn gather(settings: &Settings, policy: &Policy, names: Option<&Path>)
 
 impl Facts {
     /// The servers to ask, and what a group with `resolv-conf` holds: those of the settings, else those of resolv.conf.
-    fn servers(&mut self, settings: &Settings, policy: &Policy) {
+    fn servers(&mut self, settings: &Settings, policy: &Policy, root: &Path) {
         let in_use = policy.rules.iter().find(|rule| rule.peers.has(&Source::ResolvConf));
         if let Some(servers) = &settings.resolver.servers {
             self.book.dns_servers.clone_from(servers);
@@ -51,7 +54,7 @@ impl Facts {
             }
             return;
         }
-        match resolvconf::servers(Path::new("/")) {
+        match resolvconf::servers(root) {
             Ok(servers) => {
                 if let (true, Some(rule)) = (servers.behind.is_empty(), in_use) {
                     self.no_server("resolv.conf names no server", rule);
@@ -68,7 +71,8 @@ impl Facts {
                 self.book.resolv_conf = servers.behind;
             }
             Err(error) => {
-                let message = format!("{}: {error}", resolvconf::PATH);
+                let message =
+                    format!("{}: {error}", root::shown(root, Path::new(resolvconf::PATH)).display());
                 let help = "make it readable, or name the servers in portgrave.toml: [resolver] servers = [\"192.0.2.53\"]";
                 self.findings.push(Finding::error(codes::NO_SERVERS, message).help(help));
             }
@@ -95,6 +99,34 @@ impl Facts {
                 let message = format!("this machine's interfaces cannot be read: {error}");
                 let help = "run `ip address` as the same user: it must list them";
                 self.findings.push(Finding::error(codes::NO_INTERFACES, message).help(help));
+            }
+        }
+    }
+
+    /// A user that is not there now matches nobody.
+    fn users(&mut self, policy: &Policy, root: &Path) {
+        for rule in &policy.rules {
+            for user in &rule.users {
+                let User::Name(name) = user else { continue };
+                let uid = users::uid(root, name);
+                match &uid {
+                    Ok(Some(_)) => {}
+                    Ok(None) => {
+                        let message = format!("there is no local user \"{name}\" now: it matches nobody");
+                        let help =
+                            "it is looked up again at each apply; see `getent passwd`, or write its number";
+                        let finding = Finding::warning(codes::NO_USER, message).at(rule.origin);
+                        self.findings.push(finding.help(help));
+                    }
+                    Err(error) => {
+                        let message = format!("the local user \"{name}\" cannot be looked up: {error}");
+                        let help = "write its number in place of its name, or see that passwd can be read";
+                        self.findings.push(
+                            Finding::error(codes::USERS_UNREADABLE, message).at(rule.origin).help(help),
+                        );
+                    }
+                }
+                self.book.users.insert(name.clone(), uid.unwrap_or(None));
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::load::unreadable;
 use crate::diag::{Finding, Findings, Span, codes};
 use crate::host::files::{self, FileError, Judged, Owner};
+use crate::host::root;
 use crate::model::{AddressBook, ListRef, Policy};
 use crate::store::{ContentHash, HeldBack, ListFile, ListSource, Store, StoreError};
 use crate::types::{AddressList, ListContents, ListErrors, ListReader, NotText};
@@ -19,8 +20,14 @@ pub(super) struct Lists {
     pub(super) held_back: Vec<HeldBack>,
 }
 
-/// Reads every list file that a rule reaches.
-pub(super) fn read(policy: &Policy, store: Store, book: &mut AddressBook, findings: &mut Findings) -> Lists {
+/// Reads every list file that a rule reaches, under a root.
+pub(super) fn read(
+    policy: &Policy,
+    root: &Path,
+    store: Store,
+    book: &mut AddressBook,
+    findings: &mut Findings,
+) -> Lists {
     let mut by_path: BTreeMap<&PathBuf, Vec<&ListRef>> = BTreeMap::new();
     for list in policy.rules.iter().flat_map(|rule| rule.peers.lists()) {
         let groups = by_path.entry(&list.path).or_default();
@@ -28,7 +35,7 @@ pub(super) fn read(policy: &Policy, store: Store, book: &mut AddressBook, findin
             groups.push(list);
         }
     }
-    let mut reading = Reading { store, in_force: None, book, findings, lists: Lists::default() };
+    let mut reading = Reading { root, store, in_force: None, book, findings, lists: Lists::default() };
     for (path, mut groups) in by_path {
         groups.sort();
         if let Err(finding) = reading.list(path, &groups) {
@@ -39,6 +46,7 @@ pub(super) fn read(policy: &Policy, store: Store, book: &mut AddressBook, findin
 }
 
 struct Reading<'a> {
+    root: &'a Path,
     store: Store,
     /// The list files of the generation in force, once they were asked for.
     in_force: Option<Vec<ListFile>>,
@@ -63,7 +71,7 @@ struct Refusal<'a> {
 impl Reading<'_> {
     fn list(&mut self, path: &Path, groups: &[&ListRef]) -> Result<(), Findings> {
         let Some(first) = groups.first() else { return Ok(()) };
-        let read = read_file(path, first.span)?;
+        let read = read_file(self.root, path, first.span)?;
         if let Some(refusal) = too_few(groups, &read) {
             let held =
                 self.held(path, &read).map_err(|error| refusal.nothing_in_force(&error.to_string()))?;
@@ -164,9 +172,10 @@ fn empty(list: &ListRef) -> Finding {
         .help("fill it, or take the group out of the rule")
 }
 
-fn read_file(path: &Path, place: Span) -> Result<Read, Findings> {
-    let unreadable = |error: FileError| Findings::from(unreadable(path, &error).at(place));
-    let file = files::open(path, Owner::Caller).map_err(unreadable)?;
+fn read_file(root: &Path, path: &Path, place: Span) -> Result<Read, Findings> {
+    let unreadable =
+        |error: FileError| Findings::from(unreadable(&root::shown(root, path), &error).at(place));
+    let file = files::open(root, path, Owner::Caller).map_err(unreadable)?;
     let (contents, sha256) = parsed(&file).map_err(unreadable)?;
     let contents = contents.map_err(|errors| wrong_lines(path, place, &errors))?;
     let list = ListFile { path: path.to_owned(), sha256 };

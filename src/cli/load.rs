@@ -3,6 +3,7 @@
 use super::Inputs;
 use crate::diag::{FileId, Finding, Findings, SourceMap, codes, did_you_mean};
 use crate::host::files::{self, Directory, FileError, Owner};
+use crate::host::root;
 use crate::policy::{Layer, Settings, Spanned, parse_settings};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,9 @@ pub(super) fn load(inputs: &Inputs) -> Loaded {
         findings: Findings::default(),
         owner: if named { Owner::Caller } else { Owner::Root },
     };
+    if let Err(error) = root::directory(&inputs.root) {
+        loader.unreadable(&inputs.root, &files::opening(error));
+    }
     let settings = loader.settings(inputs.config.as_deref());
     if !inputs.policy.is_empty() {
         for (layer, path) in (0..).zip(&inputs.policy) {
@@ -215,7 +219,7 @@ mod tests {
 
     fn inputs(config: &Path, policy: &[&Path]) -> Inputs {
         let policy = policy.iter().map(|path| path.to_path_buf()).collect();
-        Inputs { config: Some(config.to_owned()), policy, names: None, json: false }
+        Inputs { config: Some(config.to_owned()), policy, root: "/".into(), names: None, json: false }
     }
 
     /// The last part of each file's name, with its layer.

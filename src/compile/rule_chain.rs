@@ -42,13 +42,13 @@ impl Build<'_> {
     pub(super) fn way_to(&mut self, side: Side, stack: &Stack) -> Option<Verdict> {
         match stack.as_slice() {
             [rule] if !is_needed(&self.policy.rules[*rule]) => None,
-            [rule] => Some(self.to_rule(side, *rule)),
+            [rule] => Some(self.way_to_rule(side, *rule)),
             _ => Some(Verdict::Jump(self.stack_chain(side, stack))),
         }
     }
 
     /// To a rule's chain: with a way back if its conditions may not hold.
-    fn to_rule(&mut self, side: Side, index: RuleIndex) -> Verdict {
+    fn way_to_rule(&mut self, side: Side, index: RuleIndex) -> Verdict {
         let chain = self.rule_chain(side, index);
         if self.policy.rules[index].has_conditions() { Verdict::Jump(chain) } else { Verdict::Goto(chain) }
     }
@@ -60,7 +60,7 @@ impl Build<'_> {
         if !self.ruleset.chains.contains_key(&chain) {
             for index in stack {
                 let origin = Some(self.policy.rules[*index].origin);
-                let verdict = self.to_rule(side, *index);
+                let verdict = self.way_to_rule(side, *index);
                 self.append(&chain, RuleBuilder::new().origin(origin).verdict(verdict));
             }
         }
@@ -107,7 +107,7 @@ impl Build<'_> {
                 None => line,
             };
             let line = self.local_condition(side, rule, line);
-            lines.push(self.from_condition(side, rule, line));
+            lines.push(self.source_port_condition(side, rule, line));
         }
         lines
     }
@@ -127,7 +127,7 @@ impl Build<'_> {
         }
     }
 
-    fn from_condition(&mut self, side: Side, rule: &Rule, line: RuleBuilder) -> RuleBuilder {
+    fn source_port_condition(&mut self, side: Side, rule: &Rule, line: RuleBuilder) -> RuleBuilder {
         match rule.from_ports.as_slice() {
             [] => line,
             [(protocol, range)] => line.source_port(*protocol, *range),

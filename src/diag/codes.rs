@@ -43,20 +43,31 @@ codes! {
     BAD_INTERFACE = "PG217": "not a name of an interface, or the beginning of one";
     BAD_USER = "PG218": "not a name or an id of a local user";
 
-    DEFINED_TWICE = "PG301": "two definitions of a group, service or switch in one layer that differ";
-    TWO_RULES = "PG302": "two rules of one name";
+    DEFINED_TWICE = "PG301": "two definitions of a group, service, zone, switch or default in one layer that differ";
+    TWO_RULES = "PG302": "two rules of one name, and neither replaces the other";
     UNKNOWN_GROUP = "PG303": "an unknown group";
-    GROUP_CYCLE = "PG304": "a group includes itself";
+    GROUP_CYCLE = "PG304": "a group includes itself, or excepts itself";
     UNKNOWN_SERVICE = "PG305": "an unknown service";
     UNKNOWN_SWITCH = "PG306": "an unknown switch in `when`";
     UNKNOWN_BASELINE = "PG307": "no such switch under `[baseline]`";
-    HELPER_MISFIT = "PG308": "a helper that does not fit its ports, or stands beside `passive`";
+    HELPER_MISFIT = "PG308": "a helper that does not fit its ports, or stands beside `passive` or another service";
     NAME_IN_DENY = "PG310": "a name in a rule that denies or rejects";
     BROADCAST_IN = "PG311": "`broadcast` in a rule for incoming connections only";
     NO_RULE = "PG313": "no file has a rule: the policy `management` holds";
     MAPPED_ADDRESS = "PG314": "an IPv4 address in IPv6 form";
-    TIMES_WITHOUT_MEMBERS = "PG315": "a group with times and nothing that they hold for";
+    TIMES_WITHOUT_MEMBERS = "PG315": "a group that says how it is kept, but not what it holds";
     GROUP_FLOOR_ABOVE_CAP = "PG316": "a group whose `ttl-floor` is above its `ttl-cap`";
+    NOTHING_TO_REPLACE = "PG317": "`replaces` in a rule whose name no lower layer has";
+    NOTHING_TO_OVERRIDE = "PG318": "an override of a rule that no lower layer has";
+    OVERRIDDEN_TWICE = "PG319": "two overrides of one key of a rule in one layer that differ";
+    UNKNOWN_ZONE = "PG320": "an unknown zone";
+    NAME_IN_EXCEPT = "PG321": "a name or \"any\" in `except`";
+    WRONG_FAMILY = "PG322": "an address of a family that the rule's protocol or its other end has not";
+    CONDITION_AND_DIRECTION = "PG323": "`user` or `from-ports` in a rule of the wrong direction";
+    CONDITION_AND_PROTOCOL = "PG324": "`from-ports` and `ports` that do not go together";
+    AUDIT_AND_ALLOW = "PG325": "`mode = \"audit\"` in a rule that allows";
+    OPENS_NO_HOSTS = "PG326": "`allow-net` with addresses that no name may have";
+    TANGLED_EXCEPTIONS = "PG327": "exceptions that are nested too deep, or come to too much";
     EMPTY_GROUP = "PG330": "an empty group in use, or a rule with no peers";
     UNUSED_GROUP = "PG331": "a group that no rule uses";
     OPEN_GROUP = "PG332": "a group of a rule in force is \"any\"";
@@ -68,7 +79,13 @@ codes! {
     UNUSED_SWITCH = "PG338": "a switch that no rule uses";
     NAMES_WITHOUT_DNS = "PG339": "names in use, and no way for the agent to look them up";
     UNUSED_SERVICE = "PG340": "a service of the policy that no rule uses";
-    TIMES_WITHOUT_NAMES = "PG341": "a group with times for names, and no name in it";
+    TIMES_WITHOUT_NAMES = "PG341": "a group with times or networks for names, and no name in it";
+    NOTHING_LEFT = "PG342": "a group from which `except` takes everything out";
+    EMPTY_ZONE = "PG343": "a zone in use without an interface";
+    LOOPBACK_ZONE = "PG344": "a zone with the interface lo";
+    UNUSED_ZONE = "PG345": "a zone that no rule uses";
+    CHANGES_NOTHING = "PG346": "an override that changes nothing";
+    COVERED_RULE = "PG347": "a rule that others always go before";
 
     NO_VENDOR_POLICY = "PG401": "a vendor policy that is not there";
     UNREADABLE = "PG402": "a file or directory that cannot be opened or read";
@@ -83,8 +100,10 @@ codes! {
     NOT_UTF8 = "PG411": "a file that is not UTF-8";
     NO_SERVER_OUTSIDE = "PG412": "a group of the DNS servers that holds none but this machine itself";
     ADDRESS_LEFT_OUT = "PG413": "an address of `--names` that no name may have";
-    LIST_HELD_BACK = "PG414": "a list file with too few entries, or that lost too many: what is in force stays";
-    LIST_TOO_SHORT = "PG415": "a list file with fewer entries than `min-entries`, and none of its contents in force";
+    LIST_HELD_BACK = "PG414": "a list file with fewer entries than `min-entries`, or that lost more than `max-shrink`: the contents in force stay";
+    LIST_TOO_SHORT = "PG415": "a list file with fewer entries than `min-entries`, and no contents in force that could stay";
+    NO_USER = "PG417": "a local user that is not there now";
+    USERS_UNREADABLE = "PG418": "local users cannot be looked up";
 
     KERNEL_LACKS = "PG501": "the kernel has not what the policy needs";
     TOO_MANY_CELLS = "PG502": "the policy comes to more cells of addresses and ports than are taken";

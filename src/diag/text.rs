@@ -10,6 +10,11 @@ pub fn render_text(findings: &Findings, sources: &SourceMap, color: bool) -> Str
     texts.join("\n")
 }
 
+/// One finding, without colours.
+pub(super) fn render_one(finding: &Finding, sources: &SourceMap) -> String {
+    Page::new(finding, sources, false).render(finding)
+}
+
 /// How one finding is laid out.
 struct Page<'s> {
     sources: &'s SourceMap,

@@ -1,5 +1,6 @@
 //! Policy and list files: opened once, judged by their descriptor, and read from it; policies whole, lists in pieces.
 
+use super::root;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
@@ -84,16 +85,16 @@ fn quoted(path: &Path) -> String {
 
 /// The text of a file that nobody but its owner can have written. A symbolic link is followed.
 pub fn read(path: &Path, owner: Owner) -> Result<String, FileError> {
-    contents(open(path, owner)?.into_file())
+    contents(open(Path::new("/"), path, owner)?.into_file())
 }
 
-/// A file that nobody but its owner can have written, open to be read piece by piece. A symbolic link is followed.
-pub fn open(path: &Path, owner: Owner) -> Result<Judged, FileError> {
-    let file = File::options().read(true).custom_flags(flags().bits()).open(path).map_err(opening)?;
+/// A file under a root that nobody but its owner can have written, open to be read piece by piece. Symbolic links are followed,
+/// and stay under the root.
+pub fn open(root: &Path, path: &Path, owner: Owner) -> Result<Judged, FileError> {
+    let file = root::open(root, path, flags()).map_err(opening)?;
     judge(&file.metadata().map_err(FileError::Io)?, owner)?;
-    if let Some(directory) = path.canonicalize().ok().as_deref().and_then(Path::parent) {
-        judge_neighbours(&std::fs::metadata(directory).map_err(FileError::Io)?)?;
-    }
+    let directory = root::directory_of(&file).map_err(FileError::Io)?;
+    judge_neighbours(&std::fs::metadata(directory).map_err(FileError::Io)?)?;
     Ok(Judged(file))
 }
 
@@ -147,7 +148,8 @@ fn contents(file: File) -> Result<String, FileError> {
     })
 }
 
-fn opening(error: io::Error) -> FileError {
+/// Why a file or directory could not be opened.
+pub fn opening(error: io::Error) -> FileError {
     if error.kind() == io::ErrorKind::NotFound { FileError::Missing } else { FileError::Io(error) }
 }
 

@@ -5,4 +5,6 @@ pub mod files;
 pub mod interfaces;
 pub mod namespace;
 pub mod resolvconf;
+pub mod root;
 pub mod sockets;
+pub mod users;

@@ -3,7 +3,7 @@
 use super::groups::{self, Holds};
 use super::merge::{Merged, values};
 use super::services::{self, Opens};
-use super::{Action, PeerPart, Peers, Rule};
+use super::{Action, DefaultAction, PeerPart, Peers, Rule};
 use crate::diag::{Finding, Findings, did_you_mean};
 use crate::policy::{Peer, RuleEntry};
 use crate::types::{Direction, InterfacePattern, PortMatch, Protocol};
@@ -32,6 +32,12 @@ impl<'a> Draft<'a> {
     ) -> Self {
         let rules = entries.iter().map(|entry| DraftRule::new(&merged, entry, findings)).collect();
         Self { merged, rules }
+    }
+
+    /// Whether what no rule matches passes.
+    pub(super) fn passes_by_default(&self, direction: Direction) -> bool {
+        let default = self.merged.default.get(direction.as_str());
+        default.is_some_and(|entry| entry.value == DefaultAction::Audit)
     }
 
     pub(super) fn rules_on(&self) -> impl Iterator<Item = &DraftRule<'a>> {

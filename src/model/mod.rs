@@ -5,6 +5,7 @@ mod baseline;
 mod book;
 pub mod catalogue;
 mod checks;
+mod covered;
 mod draft;
 mod groups;
 pub mod management;
@@ -25,6 +26,7 @@ mod verdict;
 
 pub use answer::{Answer, Undecided, answer};
 pub use book::{AddressBook, BROADCAST, LearnedAddress};
+pub use covered::covered;
 pub use matching::Missing;
 pub use packet::Packet;
 pub use question::{End, Host, Question, QuestionError, Way, protocol_name};

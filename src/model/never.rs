@@ -78,17 +78,23 @@ pub fn is_opened(book: &AddressBook, opened: &[AddrRange], address: IpAddr) -> b
     opened.iter().any(|range| range.contains(address)) && !of_machine && !is_no_host(address)
 }
 
-/// Loopback, unspecified, link-local, multicast, class E and mapped addresses.
+/// Unspecified, loopback, link-local, multicast, class E and mapped addresses.
+const NO_HOSTS: [&str; 7] =
+    ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/80", "fe80::/10", "ff00::/8"];
+
+fn no_hosts() -> &'static [AddrRange] {
+    static RANGES: LazyLock<Vec<AddrRange>> =
+        LazyLock::new(|| NO_HOSTS.iter().filter_map(|text| text.parse().ok()).collect());
+    &RANGES
+}
+
 fn is_no_host(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            v4.octets()[0] == 0 || v4.octets()[0] >= 224 || v4.is_loopback() || v4.is_link_local()
-        }
-        IpAddr::V6(v6) => {
-            let low = v6.segments()[..5].iter().all(|segment| *segment == 0);
-            low || v6.is_multicast() || v6.is_unicast_link_local()
-        }
-    }
+    no_hosts().iter().any(|range| range.contains(address))
+}
+
+/// Whether nothing can be opened by opening this network.
+pub fn is_no_network_of_hosts(network: &AddrRange) -> bool {
+    no_hosts().iter().any(|range| range.contains(network.first()) && range.contains(network.last()))
 }
 
 fn merge(family: Family, mut ranges: Vec<AddrRange>) -> Vec<AddrRange> {

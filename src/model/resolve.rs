@@ -25,7 +25,9 @@ pub fn resolve(parsed: &ParsedPolicy) -> (Policy, Findings) {
     }
     let rules = finish(&draft, &mut findings);
     let groups = if findings.has_errors() { BTreeMap::new() } else { members(&draft, &mut findings) };
-    (Policy { default: defaults(&draft.merged), baseline, rules, names: names(&draft), groups }, findings)
+    let policy = Policy { default: defaults(&draft.merged), baseline, rules, names: names(&draft), groups };
+    checks::covered::check(&policy, &mut findings);
+    (policy, findings)
 }
 
 /// The rules in force, sorted by name.

@@ -47,7 +47,7 @@ impl<'a> Rules<'a> {
         match (first, rule.replaces) {
             (None, replaces) => {
                 if let Some(place) = replaces {
-                    findings.push(self.nothing_to_replace(rule, place));
+                    findings.push(self.nothing_to_replace(rule, layer, place));
                 }
                 self.put(layer, rule);
             }
@@ -83,7 +83,7 @@ impl<'a> Rules<'a> {
         let name = change.rule.value.as_str();
         let held = self.held.get(name).copied();
         let Some((_, index)) = held.filter(|(of, _)| *of < layer) else {
-            findings.push(self.no_lower_rule(change, held.map(|(_, index)| index)));
+            findings.push(self.no_lower_rule(change, layer, held.map(|(_, index)| index)));
             return;
         };
         let Some(Some(entry)) = self.entries.get_mut(index) else { return };
@@ -103,42 +103,38 @@ impl<'a> Rules<'a> {
         rule_form::change(entry.to_mut(), change.keys.clone());
     }
 
-    fn nothing_to_replace(&self, rule: &RuleEntry, place: Span) -> Finding {
-        let name = &rule.name.value;
-        let help = match self.held.is_empty() {
-            true => "leave `replaces` out: lower layers have no rules".into(),
-            false => did_you_mean("rule of a lower layer", name.as_str(), self.held.keys().copied()),
-        };
-        Finding::error(
-            "PG317",
-            format!("rule \"{name}\" replaces nothing: no lower layer has a rule of that name"),
-        )
-        .at(place)
-        .help(help)
+    /// Which rule of a lower layer is meant by a name that none has.
+    fn meant(&self, name: &str, layer: Layer) -> String {
+        let lower = self.held.iter().filter(|(_, (of, _))| *of < layer);
+        let lower: Vec<&str> = lower.map(|(name, _)| *name).collect();
+        if lower.is_empty() {
+            return "lower layers have no rules".into();
+        }
+        did_you_mean("rule of a lower layer", name, lower)
+    }
+
+    fn nothing_to_replace(&self, rule: &RuleEntry, layer: Layer, place: Span) -> Finding {
+        let name = rule.name.value.as_str();
+        let message = format!("rule \"{name}\" replaces nothing: no lower layer has a rule of that name");
+        let help = format!("leave `replaces` out if the rule is new; {}", self.meant(name, layer));
+        Finding::error("PG317", message).at(place).help(help)
     }
 
     /// `same_layer`: the rule of that name, where the layer of the override has it.
-    fn no_lower_rule(&self, change: &OverrideEntry, same_layer: Option<usize>) -> Finding {
-        let name = &change.rule.value;
+    fn no_lower_rule(&self, change: &OverrideEntry, layer: Layer, same_layer: Option<usize>) -> Finding {
+        const ITSELF: &str = "change the rule itself: an override changes a rule of a lower layer";
+        let name = change.rule.value.as_str();
         if let Some(rule) = same_layer.and_then(|index| self.entries.get(index)?.as_ref()) {
-            return Finding::error(
-                "PG318",
-                format!("the override of \"{name}\" stands in the layer of the rule"),
-            )
-            .at(change.rule.span)
-            .also(rule.name.span, "the rule is here")
-            .help("change the rule itself: an override changes a rule of a lower layer");
+            let message = format!("the override of \"{name}\" stands in the layer of the rule");
+            let finding = Finding::error("PG318", message).at(change.rule.span);
+            return finding.also(rule.name.span, "the rule is here").help(ITSELF);
         }
-        let finding =
-            Finding::error("PG318", format!("no lower layer has a rule \"{name}\"")).at(change.rule.span);
+        let message = format!("no lower layer has a rule \"{name}\"");
+        let finding = Finding::error("PG318", message).at(change.rule.span);
         let mut all = self.parsed.files.iter().flat_map(|file| &file.rules);
-        match all.find(|rule| rule.name.value == *name) {
-            Some(rule) => finding
-                .also(rule.name.span, "a higher layer has it")
-                .help("change the rule itself: an override changes a rule of a lower layer"),
-            None => {
-                finding.help(did_you_mean("rule of a lower layer", name.as_str(), self.held.keys().copied()))
-            }
+        match all.find(|rule| rule.name.value == change.rule.value) {
+            Some(rule) => finding.also(rule.name.span, "a higher layer has it").help(ITSELF),
+            None => finding.help(self.meant(name, layer)),
         }
     }
 }

@@ -14,6 +14,17 @@ pub(super) struct Opens {
     pub(super) helper: Option<String>,
 }
 
+impl Opens {
+    /// Whether a packet of that protocol may match.
+    pub(super) fn has(&self, protocol: Protocol) -> bool {
+        self.ports.iter().any(|entry| match entry {
+            PortMatch::Ports(of, _) => *of == protocol,
+            PortMatch::Any => true,
+            PortMatch::Icmp(..) | PortMatch::Protocol(_) => false,
+        })
+    }
+}
+
 /// Findings about the policy's own services.
 pub(super) fn check(merged: &Merged, findings: &mut Findings) {
     for service in merged.services.values().map(|entry| entry.value) {

@@ -89,13 +89,13 @@ fn two_definitions_in_one_layer_are_an_error_unless_equal() {
 }
 
 #[test]
-fn two_rules_of_one_name_are_an_error_in_whatever_layer() {
+fn two_rules_of_one_name_are_an_error_unless_the_higher_one_replaces_the_lower() {
     let twice = |layer, second| sound().rule("a out dns 192.0.2.1").file(layer).rule(second);
     assert_eq!(twice(SITE, "a out dns 192.0.2.1").codes(), [""; 0]);
     assert_eq!(twice(SITE, "a out ntp 192.0.2.1").codes(), ["PG302"]);
     let finding = twice(VENDOR, "a out dns 192.0.2.1").finding();
     assert_eq!(finding.code, "PG302");
-    assert!(finding.help.unwrap().contains("cannot take the place"));
+    assert!(finding.help.unwrap().contains("`replaces = true`"));
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn an_empty_group_in_use_is_a_warning_that_names_the_silenced_rules() {
 
 #[test]
 fn what_no_rule_uses_is_a_warning_with_the_nearest_name() {
-    let used = || sound().group("admins", "192.0.2.1").rule("a in ssh @admins");
+    let used = || sound().group("admins", "192.0.2.9").rule("a in ssh @admins");
     let finding = used().group("administrators", "192.0.2.1").finding();
     assert_eq!((finding.code, finding.help.as_deref()), ("PG331", Some("did you mean \"admins\"?")));
     let finding = used().feature("pmm", true).when("pmm").feature("pnm", true).finding();

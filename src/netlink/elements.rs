@@ -87,7 +87,8 @@ fn write_addresses(
         let (first, last) = (first.to_be_bytes(), last.to_be_bytes());
         let own = first.len() - field.octets()..;
         messages.push(|w| write_key(w, elem::KEY, &first[own.clone()]));
-        if let Some(end) = successor(&last[own]).filter(|_| head.interval) {
+        let end = if head.interval { successor(&last[own]) } else { None };
+        if let Some(end) = end {
             messages.push(|w| write_end(w, &end));
         }
     }

@@ -1,11 +1,17 @@
 //! Under which conditions a rule matches: `from-ports`, `zone`, `local`, `user`.
 
+use super::peer::AddressKey;
 use super::reader::{Reader, Value, Wanted};
 use super::{Spanned, check_name, peer, ports};
 use crate::diag::codes;
 use crate::model::User;
 use crate::types::{AddrRange, PortMatch, PortRange, Protocol};
 use toml::de::DeValue;
+
+const LOCAL: AddressKey = AddressKey {
+    name: "local",
+    for_all: "leave `local` out: the rule holds for every address of this machine",
+};
 
 /// The kernel's "no user".
 const NO_UID: i64 = 0xffff_ffff;
@@ -45,7 +51,7 @@ pub(super) fn zones(reader: &mut Reader, value: &Value<'_>) -> Vec<Spanned<Strin
 pub(super) fn local(reader: &mut Reader, value: &Value<'_>) -> Vec<Spanned<AddrRange>> {
     not_empty(reader, value, "local", "every address of this machine");
     let texts = reader.strings(value, Wanted::new("a list of addresses", "[\"192.0.2.1\"]"));
-    texts.into_iter().filter_map(|text| peer::addresses(reader, text, "local")).collect()
+    texts.into_iter().filter_map(|text| peer::addresses(reader, text, LOCAL)).collect()
 }
 
 pub(super) fn users(reader: &mut Reader, value: &Value<'_>) -> Vec<Spanned<User>> {

@@ -1,7 +1,7 @@
 //! `[hosts]`: groups of peers by name.
 
 use super::keys::HOST_GROUP;
-use super::peer::{self, Place};
+use super::peer::{self, AddressKey, Place};
 use super::reader::{Reader, Table, Value, Wanted};
 use super::{HostGroup, Spanned, check_name};
 use crate::diag::codes;
@@ -11,6 +11,11 @@ use std::path::PathBuf;
 /// Bounds of the times of looked-up names, here and in the settings.
 pub(super) const TTL: (&str, &str) = ("1s", "30d");
 pub(super) const GRACE: (&str, &str) = ("0s", "30d");
+
+const ALLOW_NET: AddressKey = AddressKey {
+    name: "allow-net",
+    for_all: "write the private networks that names may stand for, such as \"10.40.0.0/16\"; public addresses need nothing",
+};
 
 /// More lines than a list file may have bytes.
 const MOST_ENTRIES: i64 = 67_108_864;
@@ -67,7 +72,7 @@ fn allow_net(reader: &mut Reader, value: &Value<'_>) -> Spanned<Vec<Spanned<Addr
     let mut networks = Vec::new();
     for text in texts {
         let written = text.value;
-        let Some(range) = peer::addresses(reader, text, "allow-net") else { continue };
+        let Some(range) = peer::addresses(reader, text, ALLOW_NET) else { continue };
         if written.contains('-') {
             let help = "write the prefixes that it is made of, such as \"10.40.0.0/16\"";
             let message = format!("\"{written}\" is a range: `allow-net` takes prefixes");

@@ -103,6 +103,9 @@ pub struct ZoneEntry {
     pub interfaces: Vec<Spanned<InterfacePattern>>,
 }
 
+/// An entry of `from-ports`.
+pub type FromPorts = (Protocol, PortRange);
+
 /// What a rule says of ports.
 #[derive(Clone, Debug)]
 pub enum PortTerm {
@@ -150,7 +153,7 @@ pub struct RuleKeys {
     pub purpose: Option<Spanned<String>>,
     pub when: Option<Spanned<Switches>>,
     pub rows: Option<Spanned<Vec<String>>>,
-    pub from_ports: Option<Spanned<Vec<Spanned<(Protocol, PortRange)>>>>,
+    pub from_ports: Option<Spanned<Vec<Spanned<FromPorts>>>>,
     pub zones: Option<Spanned<Vec<Spanned<String>>>>,
     pub local: Option<Spanned<Vec<Spanned<AddrRange>>>>,
     pub users: Option<Spanned<Vec<Spanned<User>>>>,

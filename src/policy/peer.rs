@@ -75,24 +75,35 @@ fn one(reader: &mut Reader, text: Spanned<&str>, place: Place) -> Option<Spanned
     }
 }
 
-/// What is an address, a prefix or a range in `key`, and nothing else.
-pub(super) fn addresses(reader: &mut Reader, text: Spanned<&str>, key: &str) -> Option<Spanned<AddrRange>> {
-    let span = text.span;
-    let named = |message: String, help: &str| Fault { code: codes::BAD_ADDRESS, message, help: help.into() };
-    let group = text.value.starts_with('@') || ["any", "broadcast", "self"].contains(&text.value);
-    let found = if group {
-        let help = "write the addresses themselves; every address is meant where the key is left out";
-        Err(named(format!("\"{}\" is no address: `{key}` takes no words and no groups", text.value), help))
-    } else {
-        far_end(text.value)
+/// A key that takes addresses, prefixes and ranges, and nothing else.
+#[derive(Clone, Copy)]
+pub(super) struct AddressKey {
+    pub(super) name: &'static str,
+    /// What to write for all of them.
+    pub(super) for_all: &'static str,
+}
+
+pub(super) fn addresses(
+    reader: &mut Reader,
+    text: Spanned<&str>,
+    key: AddressKey,
+) -> Option<Spanned<AddrRange>> {
+    let (span, name) = (text.span, key.name);
+    let no_address = |what: &str, help: &str| Fault {
+        code: codes::BAD_ADDRESS,
+        message: format!("\"{}\" is {what}: `{name}` takes addresses alone", text.value),
+        help: help.to_owned(),
     };
-    let fault = match found {
-        Ok(Peer::Range(value)) => return Some(Spanned { value, span }),
-        Ok(Peer::Any | Peer::Broadcast | Peer::Group(_) | Peer::Name(_)) => named(
-            format!("\"{}\" is a host name: `{key}` takes addresses alone", text.value),
-            "write its addresses",
-        ),
-        Err(fault) => fault,
+    let fault = match (text.value, far_end(text.value)) {
+        ("any" | "broadcast" | "self" | "0.0.0.0" | "::", _) => {
+            no_address("no address of a host", key.for_all)
+        }
+        (other, _) if other.starts_with('@') => no_address("a group", "write its addresses"),
+        (_, Ok(Peer::Range(value))) => return Some(Spanned { value, span }),
+        (_, Ok(Peer::Any | Peer::Broadcast | Peer::Group(_) | Peer::Name(_))) => {
+            no_address("a host name", "write its addresses")
+        }
+        (_, Err(fault)) => fault,
     };
     reader.error(fault.code, span, fault.message, fault.help);
     None

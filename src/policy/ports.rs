@@ -57,6 +57,9 @@ fn remedy(text: &str, error: &PortError) -> (&'static str, String) {
 
 /// What to write for a text whose form is wrong.
 fn form(text: &str) -> String {
+    if text.starts_with("proto/") {
+        return "write the number of a protocol, \"proto/41\", or one by its name: \"esp\", \"gre\"".into();
+    }
     let number = |part: &str| part.parse::<u16>().is_ok();
     let bare = if ["tcp", "udp", "sctp"].contains(&text) { (text, "") } else { ("tcp", text) };
     let (protocol, ports) = text.split_once('/').unwrap_or(bare);
@@ -87,7 +90,13 @@ fn form(text: &str) -> String {
 
 fn unknown_type(protocol: &str, kind: &str) -> String {
     let family = if protocol == "icmp" { Family::V4 } else { Family::V6 };
-    match nearest(kind, icmp_type_names(family)) {
+    let ending = |name: &&str| kind.len() > 3 && name.ends_with(kind);
+    let known = match kind {
+        "ping" => Some("echo-request"),
+        "pong" => Some("echo-reply"),
+        _ => icmp_type_names(family).find(ending).or_else(|| nearest(kind, icmp_type_names(family))),
+    };
+    match known {
         Some(close) => format!("did you mean \"{protocol}/{close}\"?"),
         None => format!(
             "write a type by its name or number, as in \"{protocol}/echo-request\", or \"{protocol}\" for all"

@@ -114,7 +114,7 @@ impl Reader {
         let found = i64::from_str_radix(number.as_str(), number.radix()).ok();
         if found.is_none() {
             let message = format!("{number} is out of bounds");
-            self.error(codes::BAD_NUMBER, self.of(value), message, format!("write {}", wanted.example));
+            self.error(codes::BAD_NUMBER, self.of(value), message, "write a smaller number");
         }
         found
     }

@@ -144,7 +144,8 @@ impl ListReader {
 
     fn line(&mut self, text: &str) {
         let text = if self.lines == 1 { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
-        let entry = text.split(['#', ';']).next().unwrap_or("").trim();
+        let entry = text.split_once('#').map_or(text, |(entry, _)| entry);
+        let entry = entry.split_once(';').map_or(entry, |(entry, _)| entry).trim();
         if entry.is_empty() {
             return;
         }

@@ -12,6 +12,7 @@ use crate::apply::{
 use crate::compile::Features;
 use crate::diag::Finding;
 use crate::host::clock;
+use crate::host::interfaces;
 use crate::host::sockets::{self, Sockets};
 use crate::netlink::{Kernel, KernelError, NfTables};
 
@@ -33,7 +34,7 @@ use std::time::Duration;
 
 #[derive(Args)]
 #[command(
-    about = "Check the policy, apply it in one atomic batch, and read it back; then look its host names up",
+    about = "Check the policy, apply it atomically, and read it back; then look its host names up",
     after_help = "Example:\n  portgrave apply --names-wait 5s\n\nExit status: 0 applied or unchanged, 1 refused or rolled back \
                   (nothing changed).\nThe JSON object has `outcome`: applied, unchanged, refused, rolled-back or unknown."
 )]
@@ -198,8 +199,14 @@ impl Run<'_> {
             self.warn_of_adoption(&error.to_string());
             Vec::new()
         });
-        let connections: Vec<Connection> =
-            open.iter().map(|(local, peer)| Connection { local: *local, peer: *peer }).collect();
+        let names = interfaces::by_address().unwrap_or_default();
+        let connection = |open: &sockets::Connection| Connection {
+            local: open.local,
+            peer: open.peer,
+            interface: names.get(&open.local.ip()).cloned(),
+            user: open.user,
+        };
+        let connections: Vec<Connection> = open.iter().map(connection).collect();
         let ops = adoption(&self.context.policy, &self.context.book, want, &connections);
         let count = |op: &Op| if let Op::AddElements { elements, .. } = op { elements.len() } else { 0 };
         self.outcome.adopted = self.outcome.adopted.max(ops.iter().map(count).sum());
