@@ -2,16 +2,18 @@
 
 use super::groups::{self, Holds};
 use super::merge::{Merged, values};
+use super::rules::InForce;
 use super::services::{self, Opens};
 use super::{Action, DefaultAction, PeerPart, Peers, Rule};
 use crate::diag::{Finding, Findings, did_you_mean};
 use crate::policy::{Peer, RuleEntry};
 use crate::types::{Direction, InterfacePattern, PortMatch, Protocol};
-use std::borrow::Cow;
 
 pub(super) struct Draft<'a> {
     pub(super) merged: Merged<'a>,
     pub(super) rules: Vec<DraftRule<'a>>,
+    /// Rules of lower layers as they were before a higher one replaced or changed them.
+    pub(super) superseded: &'a [&'a RuleEntry],
 }
 
 pub(super) struct DraftRule<'a> {
@@ -25,13 +27,9 @@ pub(super) struct DraftRule<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(
-        merged: Merged<'a>,
-        entries: &'a [Cow<'a, RuleEntry>],
-        findings: &mut Findings,
-    ) -> Self {
-        let rules = entries.iter().map(|entry| DraftRule::new(&merged, entry, findings)).collect();
-        Self { merged, rules }
+    pub(super) fn new(merged: Merged<'a>, in_force: &'a InForce<'a>, findings: &mut Findings) -> Self {
+        let rules = in_force.entries.iter().map(|entry| DraftRule::new(&merged, entry, findings)).collect();
+        Self { merged, rules, superseded: &in_force.superseded }
     }
 
     /// Whether what no rule matches passes.

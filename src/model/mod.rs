@@ -38,6 +38,8 @@ pub use resolved::{
 pub use verdict::{Decision, Verdict, verdict};
 
 #[cfg(test)]
+mod language_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -80,10 +80,12 @@ impl<'a> Walk<'_, 'a> {
             if group.except().next().is_some() {
                 way.insert(name);
             }
-            if !hold_shortest(visited.entry(name).or_default(), &way) {
+            let held = visited.entry(name).or_default();
+            // Each way is compared with each: what is refused must not take long either.
+            self.left = self.left.checked_sub(way.len() * (1 + held.len())).ok_or(Tangled)?;
+            if !hold_shortest(held, &way) {
                 continue;
             }
-            self.left = self.left.checked_sub(way.len()).ok_or(Tangled)?;
             for source in own_sources(name, group) {
                 hold_shortest(found.entry(source).or_default(), &way);
             }

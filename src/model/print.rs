@@ -21,6 +21,10 @@ impl fmt::Display for Policy {
                 writeln!(f, "baseline.{} {}", rule.key(), if on { "on" } else { "off" })?;
             }
         }
+        for (name, policy) in self.names.iter().filter(|(_, policy)| !policy.allow_net.is_empty()) {
+            let networks: Vec<String> = policy.allow_net.iter().map(ToString::to_string).collect();
+            writeln!(f, "name {name} may stand for {}", networks.join(" "))?;
+        }
         for rule in &self.rules {
             writeln!(f, "{rule}")?;
         }

@@ -13,11 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn resolve(parsed: &ParsedPolicy) -> (Policy, Findings) {
     let mut findings = Findings::default();
     let merged = merge::merge(parsed, &mut findings);
-    let entries = rules::in_force(parsed, &mut findings);
+    let in_force = rules::in_force(parsed, &mut findings);
     let baseline = baseline::resolve(&merged, &mut findings);
     groups::check(&merged, &mut findings);
     services::check(&merged, &mut findings);
-    let draft = Draft::new(merged, &entries, &mut findings);
+    let draft = Draft::new(merged, &in_force, &mut findings);
     checks::run(&draft, &mut findings);
 
     if findings.has_errors() {

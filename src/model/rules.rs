@@ -6,10 +6,16 @@ use crate::policy::{Layer, OverrideEntry, ParsedPolicy, RuleEntry};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// In the order of the layers and files; where two wrongly have one name both, so that all of both is judged.
-pub(super) fn in_force<'a>(parsed: &'a ParsedPolicy, findings: &mut Findings) -> Vec<Cow<'a, RuleEntry>> {
+pub(super) struct InForce<'a> {
+    /// In the order of the layers and files; where two wrongly have one name both, so that all of both is judged.
+    pub(super) entries: Vec<Cow<'a, RuleEntry>>,
+    /// What stood in the place of these before a higher layer replaced or changed it.
+    pub(super) superseded: Vec<&'a RuleEntry>,
+}
+
+pub(super) fn in_force<'a>(parsed: &'a ParsedPolicy, findings: &mut Findings) -> InForce<'a> {
     let layers: BTreeSet<Layer> = parsed.files.iter().map(|file| file.layer).collect();
-    let mut rules = Rules { parsed, entries: Vec::new(), held: BTreeMap::new() };
+    let mut rules = Rules { parsed, entries: Vec::new(), held: BTreeMap::new(), superseded: Vec::new() };
     for layer in layers {
         let of_layer = || parsed.files.iter().filter(move |file| file.layer == layer);
         for rule in of_layer().flat_map(|file| &file.rules) {
@@ -20,7 +26,7 @@ pub(super) fn in_force<'a>(parsed: &'a ParsedPolicy, findings: &mut Findings) ->
             rules.change(layer, change, &mut changes, findings);
         }
     }
-    rules.entries.into_iter().flatten().collect()
+    InForce { entries: rules.entries.into_iter().flatten().collect(), superseded: rules.superseded }
 }
 
 struct Rules<'a> {
@@ -29,6 +35,7 @@ struct Rules<'a> {
     entries: Vec<Option<Cow<'a, RuleEntry>>>,
     /// By name: the layer of the one in force, and where it is among the entries.
     held: BTreeMap<&'a str, (Layer, usize)>,
+    superseded: Vec<&'a RuleEntry>,
 }
 
 /// What the overrides of one layer have said so far.
@@ -58,7 +65,8 @@ impl<'a> Rules<'a> {
                 }
             }
             (Some((_, index, _)), Some(_)) => {
-                self.entries[index] = None;
+                let replaced = self.entries[index].take();
+                self.superseded.extend(replaced.as_ref().and_then(as_written));
                 self.put(layer, rule);
             }
             (Some((_, _, first)), None) => {
@@ -100,6 +108,7 @@ impl<'a> Rules<'a> {
                 }
             }
         }
+        self.superseded.extend(as_written(entry));
         rule_form::change(entry.to_mut(), change.keys.clone());
     }
 
@@ -136,6 +145,14 @@ impl<'a> Rules<'a> {
             Some(rule) => finding.also(rule.name.span, "a higher layer has it").help(ITSELF),
             None => finding.help(self.meant(name, layer)),
         }
+    }
+}
+
+/// The rule of a file, where no override has changed it yet.
+fn as_written<'a>(entry: &Cow<'a, RuleEntry>) -> Option<&'a RuleEntry> {
+    match entry {
+        Cow::Borrowed(rule) => Some(rule),
+        Cow::Owned(_) => None,
     }
 }
 

@@ -3,8 +3,8 @@
 use super::{Action, Policy, RuleDirection, resolve};
 use crate::diag::{FileId, Finding, Findings, Span};
 use crate::policy::{
-    DefaultEntry, HostGroup, Layer, ParsedFile, ParsedPolicy, Peer, PortTerm, RuleEntry, ServiceEntry,
-    Spanned,
+    DefaultEntry, HostGroup, Layer, OverrideEntry, ParsedFile, ParsedPolicy, Peer, PortTerm, RuleEntry,
+    RuleKeys, ServiceEntry, Spanned,
 };
 
 pub(super) const VENDOR: u32 = 0;
@@ -121,6 +121,14 @@ impl Written {
         };
         change(&mut rule);
         self.last().rules.push(rule);
+        self
+    }
+
+    pub(super) fn overridden(mut self, name: &str, change: impl FnOnce(&mut RuleKeys)) -> Self {
+        let mut keys = RuleKeys::default();
+        change(&mut keys);
+        let rule = self.at(name.parse().unwrap());
+        self.last().overrides.push(OverrideEntry { rule, keys });
         self
     }
 

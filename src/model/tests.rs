@@ -2,6 +2,8 @@
 
 use super::testing::{SITE, VENDOR, Written, sound};
 use super::{Action, BaselineRule, NamePolicy, Policy, Rule, Source};
+use crate::diag::{FileId, Span};
+use crate::policy::{Peer, PortTerm, Spanned};
 use std::time::Duration;
 
 fn rule<'p>(policy: &'p Policy, name: &str) -> &'p Rule {
@@ -296,6 +298,26 @@ fn what_no_rule_uses_is_a_warning_with_the_nearest_name() {
     let finding = used().feature("pmm", true).when("pmm").feature("pnm", true).finding();
     assert_eq!((finding.code, finding.help.as_deref()), ("PG338", Some("did you mean \"pmm\"?")));
     assert_eq!(used().service("ssh-alt", "tcp/2222", "", "").codes(), ["PG340"]);
+}
+
+#[test]
+fn what_a_rule_used_before_a_higher_layer_changed_it_is_no_warning() {
+    let vendor = || {
+        let written = Written::in_layer(VENDOR).feature("x", true).group("relays", "@inner");
+        let written = written.group("inner", "192.0.2.1").service("relay", "tcp/25", "", "");
+        written.rule("a out relay @relays").when("x").file(SITE).rule("ssh-in in ssh 192.0.2.9")
+    };
+    assert_eq!(vendor().codes(), [""; 0]);
+    let replaced = vendor().rule_with("a out ntp 192.0.2.2", |rule| rule.replaces = Some(rule.name.span));
+    assert_eq!(replaced.codes(), [""; 0]);
+    let overridden = vendor().overridden("a", |keys| {
+        let span = Span { file: FileId(1), start: 0, end: 1 };
+        let at = |value| Spanned { value, span };
+        let port = PortTerm::Ports(vec![Spanned { value: "tcp/587".parse().unwrap(), span }]);
+        keys.ports = Some(Spanned { value: port, span });
+        keys.peers = Some(Spanned { value: vec![at(Peer::Any)], span });
+    });
+    assert_eq!(overridden.codes(), [""; 0]);
 }
 
 #[test]
