@@ -122,14 +122,11 @@ fn the_tasks_of_the_readmes_are_yaml() {
 fn the_mail_gateway_does_what_its_readme_says() {
     isolated("the_mail_gateway_does_what_its_readme_says", || {
         let (site, copy, probes) = proven(&MAIL_GATEWAY);
+        // The other node is in charge while the policy is applied, and gives the address back after it.
+        site.more_addresses("del", MAIL_GATEWAY.more);
         apply(&site, &copy);
+        site.more_addresses("add", MAIL_GATEWAY.more);
         probed(&site, &copy, &probes);
-        // The other node is in charge now: mail for the address is not taken here, and nothing had to be applied.
-        for address in MAIL_GATEWAY.more {
-            site.gw.ip(&format!("addr del {address} dev eth0\n"));
-        }
-        let rules = site.gw.nft_list(&["list", "ruleset"]);
-        assert!(rules.contains("198.51.100.25"), "the rule stays");
     });
 }
 
@@ -209,7 +206,7 @@ fn probed(site: &Site, copy: &Copy, probes: &[Probe]) {
         let uid = uid(copy, probe);
         if !Site::can_be(uid) {
             // An ordinary user has no second one here.
-            let rules = site.gw.nft_list(&["list", "ruleset"]);
+            let rules = site.gw.nft_list(&["list", "table", "inet", "portgrave"]);
             assert!(rules.contains(&format!("meta skuid {uid} ")), "{}: {rules}", probe.written);
             say(format!("only one user here, not tried: {}", probe.written));
             continue;
