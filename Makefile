@@ -10,11 +10,12 @@ INSTALL_BINARY ?= target/release/portgrave
 # The tests write policies, which are read only where nobody but their owner may write.
 CARGO_TEST = umask 022; $(CARGO) test --locked
 
-.PHONY: help setup build demo test lint fmt bench soak install clean
+.PHONY: help setup build demo test kernels lint fmt bench soak install clean
 
 help:
 	@echo 'make demo     the main job in throwaway network namespaces (ROWS=1: with the table of rows)'
 	@echo 'make test     all tests; installs what they need'
+	@echo 'make kernels  the tests of rulesets and rows under other kernels in qemu (Debian only; SUITES=bullseye: one)'
 	@echo 'make setup    installs what a build needs'
 	@echo 'make build    target/release/portgrave'
 	@echo 'make lint     formatting and clippy, warnings denied'
@@ -41,6 +42,11 @@ test:
 	$(CARGO_TEST) --no-default-features --lib
 	$(CARGO_TEST)
 
+# docs/kernels.md says which kernels these are.
+kernels:
+	@scripts/setup kernels
+	@umask 022; scripts/kernels $(SUITES)
+
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
@@ -57,8 +63,9 @@ bench:
 soak:
 	@scripts/setup test
 	export PORTGRAVE_TEST_POLICIES=20000 PORTGRAVE_TEST_PACKETS=50 PORTGRAVE_TEST_BATCHES=20000 \
-		PORTGRAVE_TEST_KILLS=500 PORTGRAVE_TEST_RELOADS=1000 PORTGRAVE_TEST_SECONDS=3600; \
-		$(CARGO_TEST) --test meaning --test judged --test kernel_fake --test cli --test reload
+		PORTGRAVE_TEST_KILLS=500 PORTGRAVE_TEST_RELOADS=1000 PORTGRAVE_TEST_SECONDS=3600 \
+		PORTGRAVE_TEST_TEXTS=20000; \
+		$(CARGO_TEST) --test meaning --test judged --test kernel_fake --test cli --test reload --test texts
 
 install: build
 	install -D -m 0755 $(INSTALL_BINARY) "$(DESTDIR)$(PREFIX)/sbin/portgrave"

@@ -1,4 +1,5 @@
-//! What the built program reads, and what it makes of it: no rule at all, another root, services, reports of `check`.
+//! What the built program reads, and what it makes of it: no rule at all, another root, services, reports of
+//! `check`, a machine that forwards.
 #![cfg(all(feature = "kernel", feature = "daemon"))]
 
 #[path = "common/ns.rs"]
@@ -63,6 +64,7 @@ fn with_root() -> Site {
     let policy = "language = 1\n[hosts]\nblock = { file = \"/etc/lists/block.txt\" }\ndns = { resolv-conf = true }\n\
                   [[rule]]\nname = \"block\"\ndirection = \"in\"\nports = [\"any\"]\npeers = \"@block\"\naction = \"deny\"\n\
                   [[rule]]\nname = \"dns\"\ndirection = \"out\"\nservice = \"dns\"\npeers = \"@dns\"\n\
+                  [[rule]]\nname = \"relay\"\ndirection = \"out\"\nservice = \"smtp\"\npeers = \"any\"\nuser = \"rig-relay\"\n\
                   [[rule]]\nname = \"ssh\"\ndirection = \"in\"\nservice = \"ssh\"\npeers = \"any\"\n";
     site.write("site.toml", policy);
     for directory in ["root/etc", "root/run/resolve", "root/srv/lists"] {
@@ -72,16 +74,20 @@ fn with_root() -> Site {
     std::os::unix::fs::symlink("/run/resolve/resolv.conf", site.path("root/etc/resolv.conf"))
         .expect("a link");
     site.write("root/srv/lists/block.txt", "198.51.100.7\n");
+    site.write("root/etc/passwd", "root:x:0:0::/:/bin/sh\nrig-relay:x:4711:4711::/:/bin/sh\n");
     site.write("root/run/resolve/resolv.conf", "nameserver 192.0.2.99\n");
     site
 }
 
 #[test]
-fn lists_and_resolv_conf_are_read_under_another_root_through_its_own_links() {
+fn lists_resolv_conf_and_users_are_read_under_another_root_through_its_own_links() {
     let site = with_root();
     let root = site.path("root").display().to_string();
     let (status, shown) = site.run(&["show", "--root", &root]);
-    assert!(status == 0 && shown.contains("198.51.100.7") && shown.contains("192.0.2.99"), "{shown}");
+    assert_eq!(status, 0, "{shown}");
+    for part in ["198.51.100.7", "192.0.2.99", "skuid 4711"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
     let (status, shown) = site.json(&["check"]);
     assert!(status == 1 && shown.to_string().contains("PG402"), "without it the machine's own: {shown}");
 }
@@ -184,7 +190,7 @@ fn a_junit_report_fails_a_case_for_each_error_with_place_code_and_remedy() {
     let suite = suites.iter().find(|suite| suite["name"] == place.as_str()).expect("the policy's suite");
     let case = &suite["cases"][0];
     assert_eq!((&case["line"], &case["file"]), (&"11".into(), &place.as_str().into()), "{case}");
-    assert!(case["name"].as_str().unwrap().starts_with("PG212 at 11:13: "), "{case}");
+    assert!(case["name"].as_str().unwrap().starts_with("error[PG212] at 11:13: "), "{case}");
     let outcome = &case["outcome"][0];
     assert_eq!((&outcome[0], &outcome[1]), (&"failure".into(), &"PG212".into()), "{case}");
     let text = outcome[3].as_str().unwrap();
@@ -214,4 +220,53 @@ fn formats_of_check_are_text_json_and_junit() {
     assert_eq!(said(&["--format", "text"]), said(&[]));
     let (status, text) = said(&["--format", "sarif"]);
     assert!(status == 64 && text.contains("not built yet"), "{text}");
+}
+
+/// Sets a sysctl of the network namespace that a test runs in.
+fn sysctl(name: &str, value: &str) {
+    let path = format!("/proc/sys/net/{name}");
+    std::fs::write(&path, value).unwrap_or_else(|error| panic!("{path} cannot be written: {error}"));
+}
+
+#[test]
+fn check_warns_of_forwarding_that_the_policy_leaves_alone_on_its_own_machine_only() {
+    if ran_inside(
+        Namespace::Network,
+        "check_warns_of_forwarding_that_the_policy_leaves_alone_on_its_own_machine_only",
+    ) {
+        return;
+    }
+    let site = Site::new();
+    let config = site.path("portgrave.toml").display().to_string();
+    let directory = site.path("policy.d");
+    std::fs::create_dir(&directory).expect("a directory");
+    let settings = std::fs::read_to_string(&config).expect("the settings");
+    let paths = format!("[paths]\npolicy-dir = \"{}\"\n", directory.display());
+    site.write("portgrave.toml", &settings.replace("[paths]\n", &paths));
+    let write = |default: &str| {
+        site.write(
+            "policy.d/50-site.toml",
+            &SITE.replace("language = 1\n", &format!("language = 1\n{default}")),
+        );
+    };
+    let check = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portgrave"));
+        let output = command.args(["check", "--config", &config]).args(more).output();
+        let (status, text) = outcome(&output.expect("portgrave starts"));
+        assert_eq!(status, 0, "{text}");
+        text.lines().find(|line| line.contains("PG416")).unwrap_or_default().to_owned()
+    };
+    write("");
+    sysctl("ipv4/ip_forward", "0");
+    sysctl("ipv6/conf/all/forwarding", "0");
+    assert_eq!(check(&[]), "");
+    sysctl("ipv4/ip_forward", "1");
+    assert!(check(&[]).contains("forwards IPv4, and no chain"), "{}", check(&[]));
+    sysctl("ipv6/conf/all/forwarding", "1");
+    assert!(check(&[]).contains("forwards IPv4 and IPv6, and no chain"), "{}", check(&[]));
+    let site_file = site.path("policy.d").display().to_string();
+    assert_eq!(check(&["--policy", &site_file]), "", "a policy for any machine");
+    assert_eq!(check(&["--root", &site_file]), "", "a policy for another machine");
+    write("[default]\nforward = \"deny\"\n");
+    assert_eq!(check(&[]), "");
 }

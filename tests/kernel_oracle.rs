@@ -69,9 +69,10 @@ fn what_nft_loads_is_read_as_what_we_would_have_committed() {
     assert_eq!(held.sets, wanted.sets);
     let differing: Vec<_> =
         wanted.chains.iter().filter(|(name, chain)| held.chains[*name] != **chain).collect();
-    // nft converts the byte order of fields of one octet in the keys of interval sets, which changes nothing in them.
+    // nft 1.0.6 converts the byte order of fields of one octet in the keys of interval sets, which changes nothing in
+    // them; nft 1.1.3 does not, but writes a range of ports as one expression.
     let names: Vec<_> = differing.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["input", "port"]);
+    assert!(names == ["input", "port"] || names == ["related"], "{names:?}");
 }
 
 #[test]

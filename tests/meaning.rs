@@ -54,6 +54,7 @@ fn expected(policy: &Policy, packet: &Packet, wanted: &Verdict) -> Outcome {
     let direction = packet.direction.as_str();
     let action = match wanted.action {
         Decision::Allow | Decision::DefaultAudit => "allow",
+        Decision::Unfiltered => panic!("{packet} is not forwarded"),
         Decision::Deny | Decision::DefaultDeny => "deny",
         Decision::Reject | Decision::DefaultReject => "reject",
     };

@@ -54,9 +54,9 @@ fn a_text_is_answered_by_findings_or_by_rules_that_the_kernel_takes() {
         match judge.answer(&text, seed % 8 == 0) {
             Ok(Answer::Rules) => taken[usize::from(sound)] += 1,
             Ok(Answer::Findings(found)) => {
-                let built = |code: &&str| *code != "PG103";
-                let fault =
-                    sound && breadth == Breadth::Core || sound && found.codes.iter().any(|code| built(&code));
+                // The whole language may have keys that are not built yet.
+                let built = breadth == Breadth::Core || found.codes.iter().any(|code| *code != "PG103");
+                let fault = sound && built;
                 if fault && wrong.len() < 5 {
                     wrong.push(format!("seed {seed}, which is valid:\n{}\n{text}", found.shown));
                 }

@@ -4,10 +4,13 @@ use super::context::{Context, Unsound, nothing_done};
 use super::{Inputs, report};
 use crate::apply::{self, explain};
 use crate::compile::Features;
-use crate::diag::{Finding, Findings, SourceMap, render_junit};
+use crate::diag::{Finding, Findings, SourceMap, codes, render_junit};
+use crate::host::forwarding;
+use crate::model::{ForwardDefault, Policy};
 use crate::netlink::NfTables;
 use clap::Args;
 use serde_json::json;
+use std::path::Path;
 use std::process::ExitCode;
 
 #[derive(Args)]
@@ -59,12 +62,31 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
 }
 
 fn checked(args: &CheckArgs) -> Result<Context, Unsound> {
-    let context = Context::load(&args.inputs)?;
+    let mut context = Context::load(&args.inputs)?;
+    if args.inputs.are_this_machines() {
+        context.findings.extend(unguarded_forwarding(&context.policy));
+    }
     let compiled = context.compile(&Features::ALL);
     match compiled.and_then(|want| if args.kernel { load_aside(&want) } else { Ok(()) }) {
         Ok(()) => Ok(context),
         Err(more) => Err(context.unsound(more)),
     }
+}
+
+/// A policy that leaves forwarded packets alone on a machine that forwards them.
+fn unguarded_forwarding(policy: &Policy) -> Findings {
+    let on = match policy.default.forward {
+        ForwardDefault::Untouched => forwarding::families(Path::new(forwarding::SYSCTL)).unwrap_or_default(),
+        ForwardDefault::Deny => Vec::new(),
+    };
+    if on.is_empty() {
+        return Findings::default();
+    }
+    let message =
+        format!("this machine forwards {}, and no chain looks at forwarded packets", on.join(" and "));
+    let help = "write `forward = \"deny\"` under [default] in the site's policy, to let only replies through; if it is not meant to \
+                forward, switch net.ipv4.ip_forward and net.ipv6.conf.all.forwarding off";
+    Finding::warning(codes::FORWARDS, message).help(help).into()
 }
 
 fn say_sound(format: Format, args: &CheckArgs, context: &Context) {

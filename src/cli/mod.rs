@@ -16,6 +16,7 @@ mod services;
 mod show;
 mod status;
 
+use crate::host;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,6 +69,13 @@ struct Inputs {
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
+}
+
+impl Inputs {
+    /// Whether the policy is meant for the machine on which this runs.
+    fn are_this_machines(&self) -> bool {
+        self.policy.is_empty() && host::root::is_machine(&self.root)
+    }
 }
 
 /// Runs the command line of this process.

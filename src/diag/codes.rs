@@ -102,6 +102,7 @@ codes! {
     ADDRESS_LEFT_OUT = "PG413": "an address of `--names` that no name may have";
     LIST_HELD_BACK = "PG414": "a list file with fewer entries than `min-entries`, or that lost more than `max-shrink`: the contents in force stay";
     LIST_TOO_SHORT = "PG415": "a list file with fewer entries than `min-entries`, and no contents in force that could stay";
+    FORWARDS = "PG416": "this machine forwards packets, and no chain looks at them";
     NO_USER = "PG417": "a local user that is not there now";
     USERS_UNREADABLE = "PG418": "local users cannot be looked up";
 

@@ -1,7 +1,7 @@
 //! Findings for the test reports of CI systems: JUnit XML.
 
 use super::shown::escaped;
-use super::text::render_one;
+use super::text::{render_one, word};
 use super::{FileId, Finding, Findings, Severity, SourceMap};
 use quick_xml::Writer;
 use quick_xml::events::BytesText;
@@ -84,10 +84,8 @@ impl<'f> Suite<'f> {
 fn write_case(xml: &mut Xml, finding: &Finding, suite: &str, sources: &SourceMap) -> io::Result<()> {
     let message = clean(&finding.message);
     let (line, column) = finding.place.map(|place| sources.position(place)).unwrap_or_default();
-    let name = match finding.place {
-        Some(_) => format!("{} at {line}:{column}: {message}", finding.code),
-        None => format!("{}: {message}", finding.code),
-    };
+    let at = finding.place.map(|_| format!(" at {line}:{column}")).unwrap_or_default();
+    let name = format!("{}[{}]{at}: {message}", word(finding.severity), finding.code);
     let mut case = xml
         .create_element("testcase")
         .with_attribute(("name", name.as_str()))
@@ -132,32 +130,31 @@ mod tests {
         let mut findings =
             Findings::from(Finding::error("PG206", "bad \u{1b} \u{ffff}").at(span).help("do <this>"));
         findings.push(Finding::warning("PG337", "no way in").help("add a rule"));
-        let wanted = "\
-<?xml version=\"1.0\" encoding=\"UTF-8\"?>
-<testsuites name=\"portgrave check\" tests=\"3\" failures=\"1\" skipped=\"1\" errors=\"0\">
-  <testsuite name=\"the policy as a whole\" tests=\"1\" failures=\"0\" skipped=\"1\" errors=\"0\">
-    <testcase name=\"PG337: no way in\" classname=\"the policy as a whole\">
-      <skipped message=\"no way in\" type=\"PG337\">warning[PG337]: no way in
+        let wanted = r#"<?xml version="1.0" encoding="UTF-8"?>
+<testsuites name="portgrave check" tests="3" failures="1" skipped="1" errors="0">
+  <testsuite name="the policy as a whole" tests="1" failures="0" skipped="1" errors="0">
+    <testcase name="warning[PG337]: no way in" classname="the policy as a whole">
+      <skipped message="no way in" type="PG337">warning[PG337]: no way in
   = help: add a rule
 </skipped>
     </testcase>
   </testsuite>
-  <testsuite name=\"a&lt;&amp;&quot;&gt;.toml\" tests=\"1\" failures=\"1\" skipped=\"0\" errors=\"0\">
-    <testcase name=\"PG206 at 1:8: bad \\u{1b} \u{fffd}\" classname=\"a&lt;&amp;&quot;&gt;.toml\" file=\"a&lt;&amp;&quot;&gt;.toml\" line=\"1\">
-      <failure message=\"bad \\u{1b} \u{fffd}\" type=\"PG206\">error[PG206]: bad \\u{1b} \u{fffd}
+  <testsuite name="a&lt;&amp;&quot;&gt;.toml" tests="1" failures="1" skipped="0" errors="0">
+    <testcase name="error[PG206] at 1:8: bad \u{1b} �" classname="a&lt;&amp;&quot;&gt;.toml" file="a&lt;&amp;&quot;&gt;.toml" line="1">
+      <failure message="bad \u{1b} �" type="PG206">error[PG206]: bad \u{1b} �
  --&gt; a&lt;&amp;&quot;&gt;.toml:1:8
   |
-1 | name = &quot;\\u{1}x&quot;
+1 | name = &quot;\u{1}x&quot;
   |        ^^^^^^^
   = help: do &lt;this&gt;
 </failure>
     </testcase>
   </testsuite>
-  <testsuite name=\"good.toml\" tests=\"1\" failures=\"0\" skipped=\"0\" errors=\"0\">
-    <testcase name=\"nothing found\" classname=\"good.toml\"/>
+  <testsuite name="good.toml" tests="1" failures="0" skipped="0" errors="0">
+    <testcase name="nothing found" classname="good.toml"/>
   </testsuite>
 </testsuites>
-";
+"#;
         assert_eq!(render_junit(&findings, &sources), wanted);
     }
 }

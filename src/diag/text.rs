@@ -15,6 +15,13 @@ pub(super) fn render_one(finding: &Finding, sources: &SourceMap) -> String {
     Page::new(finding, sources, false).render(finding)
 }
 
+pub(super) fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
 /// How one finding is laid out.
 struct Page<'s> {
     sources: &'s SourceMap,
@@ -40,11 +47,7 @@ impl<'s> Page<'s> {
     }
 
     fn render(&self, finding: &Finding) -> String {
-        let word = match finding.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        let head = self.paint(self.tone, &format!("{word}[{}]", finding.code));
+        let head = self.paint(self.tone, &format!("{}[{}]", word(finding.severity), finding.code));
         let mut out = format!("{head}: {}\n", escaped(&finding.message));
         if let Some(place) = finding.place {
             out += &self.excerpt(place, self.tone);

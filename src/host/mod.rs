@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod files;
+pub mod forwarding;
 pub mod interfaces;
 pub mod namespace;
 pub mod resolvconf;

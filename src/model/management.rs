@@ -87,6 +87,17 @@ mod tests {
     }
 
     #[test]
+    fn an_override_alone_changes_management_which_is_a_lower_layer() {
+        let text = "language = 1\n[override.ssh-in]\npeers = \"192.0.2.1\"\n";
+        for layer in [0, 1] {
+            let (policy, codes, _) = holding(&[(layer, text)]);
+            assert_eq!(codes, ["PG313"]);
+            let ssh = policy.rules.iter().find(|rule| rule.name.as_str() == "ssh-in");
+            assert_eq!(ssh.map(|rule| rule.peers.has(&Source::Any)), Some(false));
+        }
+    }
+
+    #[test]
     fn a_rule_that_is_off_is_a_rule() {
         let off = "language = 1\n[[rule]]\nname = \"a\"\ndirection = \"in\"\nservice = \"ssh\"\npeers = \"any\"\nenabled = false\n";
         let (policy, codes, layers) = holding(&[(1, off)]);

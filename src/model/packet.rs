@@ -1,6 +1,8 @@
 //! The packet that is judged.
 
+use super::Question;
 use crate::types::Direction;
+use std::fmt;
 use std::net::IpAddr;
 
 /// The first packet of a connection of this machine.
@@ -23,4 +25,11 @@ pub struct Packet {
     pub interface: Option<String>,
     /// The local user who sends it, where one does.
     pub user: Option<u32>,
+}
+
+/// As a question about it is written.
+impl fmt::Display for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Question::from(self).fmt(f)
+    }
 }

@@ -3,6 +3,7 @@
 use super::groups::group_name;
 use super::merge::{Group, Merged, value};
 use super::{Exception, ListRef, PeerPart, Source};
+use crate::diag::Span;
 use crate::policy::{Peer, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,11 @@ type Way<'a> = BTreeSet<&'a str>;
 /// Sorted and without duplicates. No group may include itself.
 pub(super) fn of<'a>(merged: &Merged<'a>, peers: &'a [Spanned<Peer>]) -> Result<Vec<PeerPart>, Tangled> {
     Walk { merged, left: MOST }.parts(peers.iter(), DEEPEST)
+}
+
+/// What a group holds.
+pub(super) fn of_group(merged: &Merged<'_>, name: &str, place: Span) -> Result<Vec<PeerPart>, Tangled> {
+    of(merged, &[Spanned { value: Peer::Group(name.to_owned()), span: place }])
 }
 
 struct Walk<'m, 'a> {
@@ -74,10 +80,12 @@ impl<'a> Walk<'_, 'a> {
             if group.except().next().is_some() {
                 way.insert(name);
             }
-            if !hold_shortest(visited.entry(name).or_default(), &way) {
+            let held = visited.entry(name).or_default();
+            // Each way is compared with each: what is refused must not take long either.
+            self.left = self.left.checked_sub(way.len() * (1 + held.len())).ok_or(Tangled)?;
+            if !hold_shortest(held, &way) {
                 continue;
             }
-            self.left = self.left.checked_sub(way.len()).ok_or(Tangled)?;
             for source in own_sources(name, group) {
                 hold_shortest(found.entry(source).or_default(), &way);
             }

@@ -1,6 +1,8 @@
 //! The resolved policy as text: one stable form for tests and for eyes.
 
-use super::{BaselineRule, DefaultAction, ForwardDefault, PeerPart, Peers, Policy, Rule, Source, User};
+use super::{
+    BaselineRule, DefaultAction, ForwardDefault, PeerPart, Peers, Policy, Rule, Source, User, Verdict,
+};
 use std::fmt;
 
 impl fmt::Display for Policy {
@@ -18,6 +20,10 @@ impl fmt::Display for Policy {
             if on != rule.is_default() {
                 writeln!(f, "baseline.{} {}", rule.key(), if on { "on" } else { "off" })?;
             }
+        }
+        for (name, policy) in self.names.iter().filter(|(_, policy)| !policy.allow_net.is_empty()) {
+            let networks: Vec<String> = policy.allow_net.iter().map(ToString::to_string).collect();
+            writeln!(f, "name {name} may stand for {}", networks.join(" "))?;
         }
         for rule in &self.rules {
             writeln!(f, "{rule}")?;
@@ -48,12 +54,18 @@ impl fmt::Display for Rule {
             write!(f, " local {range}")?;
         }
         for user in &self.users {
-            match user {
-                User::Uid(uid) => write!(f, " user {uid}")?,
-                User::Name(name) => write!(f, " user {name}")?,
-            }
+            write!(f, " user {user}")?;
         }
         write!(f, " peers{}", self.peers)
+    }
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uid(uid) => write!(f, "{uid}"),
+            Self::Name(name) => f.write_str(name),
+        }
     }
 }
 
@@ -77,6 +89,23 @@ impl fmt::Display for PeerPart {
         for exception in &self.except {
             let parts: Vec<String> = exception.parts.iter().map(ToString::to_string).collect();
             write!(f, " less @{}({})", exception.group, parts.join(" "))?;
+        }
+        Ok(())
+    }
+}
+
+/// `deny block, also smtp-in, any-in; audit old`
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.action.as_str())?;
+        if let Some(rule) = &self.rule {
+            write!(f, " {rule}")?;
+        }
+        for (before, rules) in [(", also ", &self.also), ("; audit ", &self.audit)] {
+            let names: Vec<&str> = rules.iter().map(|rule| rule.as_str()).collect();
+            if !names.is_empty() {
+                write!(f, "{before}{}", names.join(", "))?;
+            }
         }
         Ok(())
     }

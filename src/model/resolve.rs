@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::merge::{self, Merged};
-use super::{Defaults, NamePolicy, Policy, Rule, baseline, checks, groups, parts, rules, services};
+use super::{Defaults, NamePolicy, Peers, Policy, Rule, baseline, checks, groups, parts, rules, services};
 use crate::diag::{Finding, Findings};
 use crate::policy::ParsedPolicy;
 use crate::types::HostName;
@@ -24,9 +24,30 @@ pub fn resolve(parsed: &ParsedPolicy) -> (Policy, Findings) {
         return (Policy::default(), findings);
     }
     let rules = finish(&draft, &mut findings);
-    let policy = Policy { default: defaults(&draft.merged), baseline, rules, names: names(&draft) };
+    let (default, names) = (defaults(&draft.merged), names(&draft));
+    let policy = Policy { default, baseline, rules, names, groups: BTreeMap::new() };
     checks::covered::check(&policy, &mut findings);
     (policy, findings)
+}
+
+/// What groups of a sound policy hold, for questions about them: to resolve all would take too long where groups hold
+/// groups in long chains.
+pub fn resolve_groups<'n>(
+    parsed: &ParsedPolicy,
+    names: impl Iterator<Item = &'n str>,
+) -> Result<BTreeMap<String, Peers>, Findings> {
+    let mut findings = Findings::default();
+    let merged = merge::merge(parsed, &mut findings);
+    let mut members = BTreeMap::new();
+    for (name, group) in names.filter_map(|name| merged.groups.get_key_value(name)) {
+        match parts::of_group(&merged, name, group.place) {
+            Ok(parts) => {
+                members.insert((*name).to_owned(), Peers { written: vec![format!("@{name}")], parts });
+            }
+            Err(parts::Tangled) => findings.push(tangled(&format!("group \"{name}\"")).at(group.place)),
+        }
+    }
+    if findings.has_errors() { Err(findings) } else { Ok(members) }
 }
 
 /// The rules in force, sorted by name.
@@ -36,15 +57,19 @@ fn finish(draft: &Draft, findings: &mut Findings) -> Vec<Rule> {
         match parts::of(&draft.merged, &rule.entry.peers.value) {
             Ok(parts) if rule.on => finished.push(rule.finish(parts)),
             Ok(_) => {}
-            Err(parts::Tangled) => findings.push(
-                Finding::error("PG327", format!("the exceptions of rule \"{}\" come to too much", rule.name()))
-                    .at(rule.entry.peers.span)
-                    .help("nest groups with `except` no deeper than eight, and put long lists of addresses into list files"),
-            ),
+            Err(parts::Tangled) => {
+                findings.push(tangled(&format!("rule \"{}\"", rule.name())).at(rule.entry.peers.span));
+            }
         }
     }
     finished.sort_by(|a, b| a.name.cmp(&b.name));
     finished
+}
+
+fn tangled(what: &str) -> Finding {
+    Finding::error("PG327", format!("the exceptions of {what} come to too much")).help(
+        "nest groups with `except` no deeper than eight, and put long lists of addresses into list files",
+    )
 }
 
 fn defaults(merged: &Merged) -> Defaults {

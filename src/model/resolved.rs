@@ -205,6 +205,8 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// Every host name that a rule reaches.
     pub names: BTreeMap<HostName, NamePolicy>,
+    /// What groups hold that questions are about; [`resolve_groups`](super::resolve_groups) has them.
+    pub groups: BTreeMap<String, Peers>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

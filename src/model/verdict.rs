@@ -4,11 +4,9 @@
 //! The baseline is not part of it: the packet is one that no baseline rule has taken, a new connection that does not
 //! come or leave through `lo`.
 
-use super::{
-    Action, AddressBook, BROADCAST, DefaultAction, Packet, PeerPart, Peers, Policy, Rule, Source, User, never,
-};
-use crate::types::{Direction, HostName, PortMatch, RuleName};
-use std::net::IpAddr;
+use super::matching::{Asked, Match, matching};
+use super::{Action, AddressBook, DefaultAction, Packet, Policy};
+use crate::types::RuleName;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -20,6 +18,8 @@ pub enum Decision {
     DefaultReject,
     /// No rule matches; it passes and is counted as one that would be denied.
     DefaultAudit,
+    /// A forwarded packet that this machine does not filter.
+    Unfiltered,
 }
 
 impl Decision {
@@ -31,12 +31,13 @@ impl Decision {
             Self::DefaultDeny => "default-deny",
             Self::DefaultReject => "default-reject",
             Self::DefaultAudit => "default-audit",
+            Self::Unfiltered => "unfiltered",
         }
     }
 
     pub fn passes(self) -> bool {
         match self {
-            Self::Allow | Self::DefaultAudit => true,
+            Self::Allow | Self::DefaultAudit | Self::Unfiltered => true,
             Self::Deny | Self::Reject | Self::DefaultDeny | Self::DefaultReject => false,
         }
     }
@@ -75,151 +76,30 @@ pub struct Verdict {
 
 /// Judges a packet by every rule of the policy. A condition on what the packet does not say does not hold.
 pub fn verdict(policy: &Policy, book: &AddressBook, packet: &Packet) -> Verdict {
-    let matching =
-        policy.rules.iter().filter_map(|rule| rank(policy, rule, book, packet).map(|rank| (rank, rule)));
-    let (mut deciding, audit): (Vec<_>, Vec<_>) = matching.partition(|(_, rule)| rule.decides());
-    deciding.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut matches = matching(policy, book, &Asked::about(packet));
+    matches.retain(|found| found.missing.is_none());
+    named(policy, packet, matches)
+}
+
+/// The verdict of rules that match, in the order in which they decide.
+pub(super) fn named(policy: &Policy, packet: &Packet, matches: Vec<Match>) -> Verdict {
+    let (deciding, audit): (Vec<_>, Vec<_>) =
+        matches.into_iter().map(|found| found.rule).partition(|rule| rule.decides());
     let default = || policy.default.of(packet.direction).into();
-    let action = deciding.first().map_or_else(default, |(_, rule)| rule.action.into());
-    let mut names = deciding.iter().map(|(_, rule)| rule.name.clone());
+    let action = deciding.first().map_or_else(default, |rule| rule.action.into());
+    let mut names = deciding.into_iter().map(|rule| rule.name.clone());
     let rule = names.next();
-    Verdict {
-        action,
-        rule,
-        also: names.collect(),
-        audit: audit.into_iter().map(|(_, rule)| rule.name.clone()).collect(),
-    }
-}
-
-/// The order in which matching rules decide: the smallest first.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Rank<'a> {
-    action: Action,
-    peers: PeerRank,
-    /// Ports or types less one; `any` has most.
-    ports: u32,
-    name: &'a RuleName,
-}
-
-/// How narrowly peers match an address.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum PeerRank {
-    /// An address, a prefix or a range as written, with how many addresses it has, less one.
-    Written(u128),
-    LookedUp,
-    ListFile,
-    Any,
-}
-
-/// `None` if the rule does not match.
-fn rank<'a>(policy: &Policy, rule: &'a Rule, book: &AddressBook, packet: &Packet) -> Option<Rank<'a>> {
-    if !rule.direction.has(packet.direction) || !conditions_hold(rule, book, packet) {
-        return None;
-    }
-    let ports =
-        rule.ports.iter().filter(|entry| port_matches(**entry, packet)).map(|entry| entry.width()).min()?;
-    let peers = peer_rank(policy, &rule.peers, book, packet)?;
-    Some(Rank { action: rule.action, peers, ports, name: &rule.name })
-}
-
-fn port_matches(entry: PortMatch, packet: &Packet) -> bool {
-    match entry {
-        PortMatch::Any => true,
-        PortMatch::Ports(protocol, range) => {
-            packet.protocol == protocol.number() && packet.port.is_some_and(|port| range.contains(port))
-        }
-        PortMatch::Icmp(family, kind) => {
-            let icmp = family.icmp() == packet.protocol && crate::types::Family::of(packet.peer) == family;
-            icmp && kind.is_none_or(|kind| packet.icmp_type == Some(kind))
-        }
-        PortMatch::Protocol(number) => {
-            let family = entry.family().is_none_or(|family| crate::types::Family::of(packet.peer) == family);
-            packet.protocol == number && family
-        }
-    }
-}
-
-fn conditions_hold(rule: &Rule, book: &AddressBook, packet: &Packet) -> bool {
-    from_ports_hold(rule, packet)
-        && interface_holds(rule, packet)
-        && local_holds(rule, packet)
-        && user_holds(rule, book, packet)
-}
-
-fn from_ports_hold(rule: &Rule, packet: &Packet) -> bool {
-    let from = |port: u16| {
-        rule.from_ports
-            .iter()
-            .any(|(protocol, range)| protocol.number() == packet.protocol && range.contains(port))
-    };
-    rule.from_ports.is_empty() || packet.source_port.is_some_and(from)
-}
-
-fn interface_holds(rule: &Rule, packet: &Packet) -> bool {
-    let Some(patterns) = &rule.interfaces else { return true };
-    packet
-        .interface
-        .as_ref()
-        .is_some_and(|interface| patterns.iter().any(|pattern| pattern.matches(interface)))
-}
-
-fn local_holds(rule: &Rule, packet: &Packet) -> bool {
-    let own = |address: IpAddr| rule.local.iter().any(|range| range.contains(address));
-    rule.local.is_empty() || packet.local.is_some_and(own)
-}
-
-fn user_holds(rule: &Rule, book: &AddressBook, packet: &Packet) -> bool {
-    let is = |user: &User, uid: u32| match user {
-        User::Uid(wanted) => *wanted == uid,
-        User::Name(name) => book.users.get(name).copied().flatten() == Some(uid),
-    };
-    rule.users.is_empty() || packet.user.is_some_and(|uid| rule.users.iter().any(|user| is(user, uid)))
-}
-
-fn peer_rank(policy: &Policy, peers: &Peers, book: &AddressBook, packet: &Packet) -> Option<PeerRank> {
-    peers.parts.iter().filter_map(|part| part_rank(policy, part, book, packet)).min()
-}
-
-/// `None` if the part does not have the packet's peer, or an exception takes it out.
-fn part_rank(policy: &Policy, part: &PeerPart, book: &AddressBook, packet: &Packet) -> Option<PeerRank> {
-    let rank = source_rank(policy, &part.source, book, packet)?;
-    let held_by = |part: &PeerPart| part_rank(policy, part, book, packet).is_some();
-    let excepted = part.except.iter().any(|exception| exception.parts.iter().any(held_by));
-    (!excepted).then_some(rank)
-}
-
-/// Servers of resolv.conf and broadcast addresses count as if they were written.
-fn source_rank(policy: &Policy, source: &Source, book: &AddressBook, packet: &Packet) -> Option<PeerRank> {
-    let peer = packet.peer;
-    match source {
-        Source::Any => Some(PeerRank::Any),
-        Source::Range(range) => range.contains(peer).then(|| PeerRank::Written(range.span())),
-        Source::ResolvConf => book.resolv_conf.contains(&peer).then_some(PeerRank::Written(0)),
-        Source::Broadcast => {
-            let known =
-                packet.direction == Direction::Out && (book.broadcast.contains(&peer) || peer == BROADCAST);
-            known.then_some(PeerRank::Written(0))
-        }
-        Source::Name(name) => looked_up(policy, name, book, peer).then_some(PeerRank::LookedUp),
-        Source::List(list) => {
-            let held = book.lists.get(&list.path).is_some_and(|contents| contents.contains(peer));
-            held.then_some(PeerRank::ListFile)
-        }
-    }
-}
-
-fn looked_up(policy: &Policy, name: &HostName, book: &AddressBook, address: IpAddr) -> bool {
-    let learned =
-        book.names.get(name).is_some_and(|learned| learned.iter().any(|entry| entry.address == address));
-    let opened = policy.names.get(name).map_or(&[][..], |names| &names.allow_net);
-    learned && never::may_stand(book, opened, address)
+    let mut audit: Vec<RuleName> = audit.into_iter().map(|rule| rule.name.clone()).collect();
+    audit.sort_unstable();
+    Verdict { action, rule, also: names.collect(), audit }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::diag::{FileId, Span};
-    use crate::model::{LearnedAddress, ListRef, RuleDirection};
+    use crate::model::{LearnedAddress, ListRef, PeerPart, Peers, Rule, RuleDirection, Source};
+    use crate::types::Direction;
     use std::time::Duration;
 
     const SPAN: Span = Span { file: FileId(0), start: 0, end: 0 };

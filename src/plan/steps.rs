@@ -9,7 +9,7 @@
 use super::diff::diff_anew;
 use super::versions::{Exchanged, Held, asked, askers, set_of};
 use super::{Op, Plan};
-use crate::ruleset::{Chain, Expr, Rule, Ruleset, Set, Verdict};
+use crate::ruleset::{Expr, Rule, Ruleset, Set, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Sets with more elements are changed in place.
@@ -29,18 +29,12 @@ pub fn steps(plan: &Plan, want: &Ruleset, held: Option<&Held>) -> Vec<Plan> {
     steps.into_iter().filter(|step| !step.is_empty()).collect()
 }
 
-/// Base chains are not made a second time, nor are objects whose kind differs: only somebody else can have changed them.
+/// What somebody else has made another thing of, such as a base chain of another priority, is made anew under its only name.
 fn can_take_turns(plan: &Plan, want: &Ruleset, have: &Ruleset) -> bool {
-    let same = |name: &String, base: fn(&Chain) -> bool| {
-        let is_base = |table: &Ruleset| table.chains.get(name).is_some_and(base);
-        is_base(want) == is_base(have)
-    };
-    let is_base = |chain: &Chain| chain.base.is_some();
     plan.ops.iter().all(|op| match op {
         Op::AddTable | Op::DeleteTable => false,
-        Op::AddChain { name, .. } | Op::DeleteChain { name } => {
-            same(name, is_base) && !(want.chains.contains_key(name) && have.chains.contains_key(name))
-        }
+        Op::AddChain { name, .. } => !have.chains.contains_key(name),
+        Op::DeleteChain { name } => !want.chains.contains_key(name),
         Op::AddObject { name, .. } => !have.objects.contains_key(name),
         Op::DeleteObject { name, .. } => !want.objects.contains_key(name),
         Op::AddSet { .. }
@@ -162,7 +156,7 @@ struct Parts {
     left_over: Vec<Op>,
     /// New sets with their elements, and what they lead to.
     beside: Vec<Op>,
-    /// Rules, and the elements of sets that are too large to be copied.
+    /// Rules, base chains, and the elements of sets that are too large to be copied.
     turn: Vec<Op>,
     after: Vec<Op>,
 }
@@ -183,11 +177,14 @@ impl Parts {
                     }
                     parts.after.push(op);
                 }
+                // A base chain without its rules is no place for packets.
+                Op::AddChain { base: Some(_), .. } => parts.turn.push(op),
+                Op::DeleteChain { name } if have.chains[name].base.is_some() => parts.turn.push(op),
                 Op::DeleteChain { .. } | Op::DeleteObject { .. } => parts.after.push(op),
                 Op::AddTable
                 | Op::DeleteTable
                 | Op::AddObject { .. }
-                | Op::AddChain { .. }
+                | Op::AddChain { base: None, .. }
                 | Op::AddSet { .. } => parts.beside.push(op),
                 Op::AddElements { set, .. } | Op::AddAddresses { set, .. } if is_new(set) => {
                     parts.beside.push(op)

@@ -2,8 +2,8 @@
 
 use super::{Held, Op, Plan, diff, steps};
 use crate::ruleset::{
-    Chain, ElementKey, ElementValue, Elements, Field, Object, ObjectDef, ObjectKind, Part, Rule, RuleBuilder,
-    Ruleset, Set, SetData, Verdict,
+    BaseChain, Chain, ChainPolicy, ElementKey, ElementValue, Elements, Field, Hook, Object, ObjectDef,
+    ObjectKind, Part, Rule, RuleBuilder, Ruleset, Set, SetData, Verdict,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -199,4 +199,17 @@ fn what_only_lets_more_through_is_one_batch() {
     let drop = RuleBuilder::new().counter_map(&[Part::DestinationPort], "more").verdict(Verdict::Drop);
     want.chains.get_mut("chain").expect("the chain").rules[1] = drop;
     assert_eq!(batches(&want, &have).len(), 3, "one rule lets more through and the other less");
+}
+
+#[test]
+fn a_base_chain_comes_and_goes_together_with_its_rules() {
+    let have = ruleset(&["a", "b"], ports(&[(25, "a")], None), vec![line("map")]);
+    let mut want = ruleset(&["a", "b"], ports(&[(25, "b")], None), vec![line("map")]);
+    let base = BaseChain { hook: Hook::Input, priority: 0, policy: ChainPolicy::Drop };
+    want.chains
+        .insert("new".into(), Chain { base: Some(base), rules: vec![Rule { handle: Some(20), ..accept() }] });
+    let coming = ["delete rule", "add chain", "add rule", "add rule"].map(str::to_owned).to_vec();
+    assert_eq!(batches(&want, &have)[1], coming);
+    let going = ["delete rule", "delete rule", "delete chain", "add rule"].map(str::to_owned).to_vec();
+    assert_eq!(batches(&have, &want)[1], going);
 }

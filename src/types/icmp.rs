@@ -51,13 +51,13 @@ pub(super) fn protocol_name(family: Family) -> &'static str {
 }
 
 /// The name of a type, or its number where it has none.
-pub(super) fn type_name(family: Family, number: u8) -> String {
+pub fn type_name(family: Family, number: u8) -> String {
     let known = types(family).iter().find(|(_, named)| *named == number);
     known.map_or_else(|| number.to_string(), |(name, _)| (*name).to_owned())
 }
 
 /// The number of a type by its name, or as it is written.
-pub(super) fn type_number(family: Family, text: &str) -> Option<u8> {
+pub fn type_number(family: Family, text: &str) -> Option<u8> {
     let known = types(family).iter().find(|(name, _)| *name == text).map(|(_, number)| *number);
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     known.or_else(|| if digits { text.parse().ok() } else { None })

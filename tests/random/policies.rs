@@ -51,7 +51,7 @@ pub fn policy(random: &mut Random) -> Policy {
     let mut rules: Vec<Rule> = (0..count).map(|index| rule(random, &groups, index)).collect();
     rules.sort_by(|a, b| a.name.cmp(&b.name));
     let names = names(random, &rules);
-    Policy { default: defaults(random), baseline: baseline(random), rules, names }
+    Policy { default: defaults(random), baseline: baseline(random), rules, names, ..Policy::default() }
 }
 
 fn defaults(random: &mut Random) -> Defaults {

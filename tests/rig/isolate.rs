@@ -9,9 +9,6 @@ use std::time::Duration;
 const INSIDE: &str = "PORTGRAVE_RIG_INSIDE";
 /// Marks the lines of the inner process that are meant for people; the rest is its test runner's.
 const SPOKEN: char = '\u{1e}';
-/// No test of the rig is allowed to take longer; one that does is hanging. PORTGRAVE_TEST_SECONDS gives long runs more.
-const LIMIT: u64 = 420;
-
 /// Runs `body` as user 0 in private network, mount and PID namespaces. `test` is the full name of the calling test:
 /// the process runs the same test once more, and comes here again.
 ///
@@ -84,12 +81,20 @@ fn end_with_parent() {
         std::process::exit(3);
     });
     std::thread::spawn(|| {
-        let more = std::env::var("PORTGRAVE_TEST_SECONDS").ok().and_then(|text| text.parse().ok());
-        let limit = Duration::from_secs(more.unwrap_or(LIMIT));
+        let limit = limit();
         std::thread::sleep(limit);
         eprintln!("the test is still running after {limit:?}: ended");
         std::process::exit(4);
     });
+}
+
+/// No test of the rig is allowed to take longer; one that does is hanging. PORTGRAVE_TEST_SECONDS gives long runs
+/// and emulated machines more.
+fn limit() -> Duration {
+    let seconds = std::env::var("PORTGRAVE_TEST_SECONDS").ok();
+    Duration::from_secs(
+        seconds.map_or(420, |text| text.parse().expect("PORTGRAVE_TEST_SECONDS is in seconds")),
+    )
 }
 
 /// An empty /run, for named namespaces and for what servers write there.

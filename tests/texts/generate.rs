@@ -95,14 +95,26 @@ const SWITCHES: [&str; 3] = ["pmm", "pmm-full", "a.b_c-9"];
 const ZONES: [&str; 3] = ["inside", "outside", "dmz-1"];
 const DURATIONS: [&str; 6] = ["1s", "60s", "90s", "10m", "12h", "30d"];
 
+const CONDITIONS: [&str; 10] =
+    ["zone", "local", "limit", "log", "ipsec", "expires", "user", "mode", "established", "from-ports"];
+
 /// A valid text.
 pub fn policy(random: &mut Random, breadth: Breadth) -> String {
-    Writer { random, breadth, groups: Vec::new(), services: Vec::new() }.policy()
+    let mut conditions = random.some(&CONDITIONS, 3);
+    if random.one_in(4) {
+        conditions = CONDITIONS.map(str::to_owned).to_vec();
+    }
+    let replaces = breadth == Breadth::Whole && random.one_in(8);
+    Writer { random, breadth, conditions, replaces, groups: Vec::new(), services: Vec::new() }.policy()
 }
 
 struct Writer<'a> {
     random: &'a mut Random,
     breadth: Breadth,
+    /// The keys of [`CONDITIONS`] that the text may have.
+    conditions: Vec<String>,
+    /// Its first rule takes the place of the vendor's.
+    replaces: bool,
     groups: Vec<Group>,
     services: Vec<String>,
 }
@@ -123,7 +135,9 @@ impl Writer<'_> {
         if self.whole() {
             sections.push(self.table("zones", Self::zones));
             sections.push(self.table("default", Self::defaults));
-            sections.push(self.overrides());
+            if !self.replaces {
+                sections.push(self.overrides());
+            }
         }
         let count = 1 + self.random.below(9);
         sections.extend((0..count).map(|index| self.rule(index)));
@@ -282,7 +296,7 @@ impl Writer<'_> {
     fn rule(&mut self, index: usize) -> String {
         let action = self.random.pick(&["allow", "allow", "allow", "deny", "reject"]);
         let direction = self.random.pick(&["in", "out", "both"]);
-        let replaces = self.whole() && index == 0 && self.random.one_in(6);
+        let replaces = self.replaces && index == 0;
         let name = if replaces { "vendor-rule".to_owned() } else { format!("rule-{index}.{action}") };
         let mut entries = vec![
             ("name".to_owned(), self.quoted(&name)),
@@ -322,9 +336,17 @@ impl Writer<'_> {
         if self.random.one_in(3) {
             let mut known: Vec<&str> = SERVICES.to_vec();
             known.extend(self.services.iter().map(String::as_str));
-            let services = self.random.some(&known, 3);
-            let one = services.len() == 1 || !self.whole();
-            let value = if one { self.quoted(&services[0]) } else { self.list(&services) };
+            let mut services = self.random.some(&known, 3);
+            if services.len() > 1 {
+                // The helper is for a rule of TCP alone.
+                services.retain(|service| !["ftp", "own-ftp"].contains(&service.as_str()));
+            }
+            let one = services.len() < 2 || !self.whole();
+            let value = if one {
+                self.quoted(services.first().map_or("ftp", String::as_str))
+            } else {
+                self.list(&services)
+            };
             return ("service".into(), value);
         }
         let mut ports = self.random.some(&PORTS, 4);
@@ -354,36 +376,40 @@ impl Writer<'_> {
     }
 
     fn conditions(&mut self, action: &str, direction: &str, entries: &mut Entries) {
+        let wanted = self.conditions.clone();
+        let may = |key: &str| wanted.iter().any(|wanted| wanted == key);
         let mut add = |random: &mut Random, rarely: usize, key: &str, value: &str| {
-            if random.one_in(rarely) {
+            if may(key) && random.one_in(rarely) {
                 entries.push((key.to_owned(), value.to_owned()));
             }
         };
         let zone = self.random.pick(&["\"inside\"", "[\"inside\", \"dmz-1\"]"]);
-        add(self.random, 6, "zone", zone);
-        add(self.random, 6, "local", "[\"192.0.2.1\", \"2001:db8::1\"]");
+        add(self.random, 3, "zone", zone);
+        add(self.random, 3, "local", "[\"192.0.2.1\", \"2001:db8::1\"]");
         let limit = self.random.pick(&[
             "\"20/second burst 50 per peer\"",
             "\"20/second\"",
             "\"3/minute burst 10\"",
             "\"100/hour per peer\"",
         ]);
-        add(self.random, 8, "limit", limit);
-        add(self.random, 8, "log", "true");
-        add(self.random, 12, "ipsec", "true");
+        add(self.random, 3, "limit", limit);
+        add(self.random, 3, "log", "true");
+        add(self.random, 3, "ipsec", "true");
         let expires = self.random.pick(&["2999-03-31", "\"2999-12-31\""]);
-        add(self.random, 10, "expires", expires);
+        add(self.random, 3, "expires", expires);
         if direction == "out" {
             let user = self.random.pick(&["\"root\"", "0", "[\"root\", 38]", "\"nobody-of-that-name\""]);
-            add(self.random, 5, "user", user);
+            add(self.random, 3, "user", user);
         }
         if action != "allow" {
-            add(self.random, 4, "mode", "\"audit\"");
-            add(self.random, 6, "established", "true");
+            add(self.random, 2, "mode", "\"audit\"");
+            add(self.random, 3, "established", "true");
         }
-        let has_ports = entries.iter().any(|(key, value)| key == "ports" && plain_ports(value));
-        if has_ports && self.random.one_in(6) {
-            entries.push(("from-ports".into(), "[\"udp/68\", \"tcp/1024-65535\"]".into()));
+        let ports = entries.iter().find(|(key, _)| key == "ports").map(|(_, value)| value.clone());
+        if let Some(from) = ports.filter(|_| direction == "in").and_then(|ports| from_ports(&ports)) {
+            if may("from-ports") && self.random.one_in(2) {
+                entries.push(("from-ports".into(), from.into()));
+            }
         }
     }
 
@@ -406,9 +432,16 @@ impl Writer<'_> {
     }
 }
 
-/// Whether all ports are of TCP or UDP.
-fn plain_ports(list: &str) -> bool {
-    !list.contains("any") && MORE_PORTS.iter().all(|port| !list.contains(port))
+/// Ports of the peer for a list of ports, if these are of TCP and UDP alone.
+fn from_ports(list: &str) -> Option<&'static str> {
+    if list.contains("any") || MORE_PORTS.iter().any(|port| list.contains(port)) {
+        return None;
+    }
+    match (list.contains("tcp/"), list.contains("udp/")) {
+        (true, true) => Some("[\"udp/68\", \"tcp/1024-65535\"]"),
+        (true, false) => Some("[\"tcp/1024-65535\"]"),
+        _ => Some("[\"udp/68\"]"),
+    }
 }
 
 /// A key, quoted where TOML wants it.

@@ -175,6 +175,7 @@ fn book(policy: &Policy) -> AddressBook {
         own: vec![address("192.0.2.1"), address("2001:db8::1")],
         connected: vec![range("192.0.2.0/24")],
         broadcast: vec![address("192.0.2.255")],
+        users: [("root", Some(0))].map(|(name, uid)| (name.to_owned(), uid)).into(),
         ..AddressBook::default()
     }
 }
