@@ -45,8 +45,8 @@ fn every_case_is_loaded_in_one_commit_with_its_lists_and_known_addresses() {
 fn every_case_becomes_every_other_and_back_in_three_batches_at_most() {
     let rulesets: Vec<(String, Ruleset)> =
         cases().iter().map(|case| (case.name.clone(), case.ruleset())).collect();
-    for (from, have) in &rulesets {
-        for (to, want) in &rulesets {
+    for (done, (from, have)) in rulesets.iter().enumerate() {
+        for (to, want) in &rulesets[done..] {
             let mut kernel = FakeKernel::holding(have.clone());
             settled(&mut kernel, want).unwrap_or_else(|error| panic!("{from} to {to}: {error:?}"));
             assert!(kernel.commits() <= 3 && table(&kernel).as_ref() == Some(want), "{from} to {to}");
