@@ -1,7 +1,7 @@
 //! Answers a [`Question`]: the verdict for each address that it is about. What is left out and decides is an error.
 
 use super::matching::{Asked, Far, Missing, matching};
-use super::subjects::{Subject, subjects};
+use super::subjects::{Asking, Subject};
 use super::verdict::named;
 use super::{AddressBook, Decision, ForwardDefault, Host, Packet, Policy, Question, User, Verdict, Way};
 use crate::types::{AddrRange, Direction, Family, PortMatch, RuleName};
@@ -24,6 +24,8 @@ pub enum Undecided {
     /// Nothing would be said about anybody.
     #[error("group \"@{0}\" has nobody whom the packet could come from or go to")]
     Nobody(String),
+    #[error("the exceptions of group \"@{0}\" are nested too deep")]
+    Tangled(String),
 }
 
 impl Undecided {
@@ -32,7 +34,7 @@ impl Undecided {
         match self {
             Self::Missing { missing, .. } => missing.help(),
             Self::UnknownGroup(_) => "write the name of a group under [hosts]",
-            Self::Nobody(_) => "ask about an address",
+            Self::Nobody(_) | Self::Tangled(_) => "ask about an address",
         }
     }
 }
@@ -68,7 +70,7 @@ impl Missing {
 /// Every address that the question is about, in as few answers as there are neighbours with one verdict.
 pub fn answer(policy: &Policy, book: &AddressBook, question: &Question) -> Result<Vec<Answer>, Undecided> {
     let mut answers: Vec<(Subject, Verdict)> = Vec::new();
-    for subject in subjects(policy, book, question)? {
+    for subject in (Asking { policy, book, question }).subjects()? {
         let verdict = decide(policy, book, question, &subject)?;
         let joined = answers
             .last_mut()
@@ -251,7 +253,7 @@ pub(super) fn asked<'a>(question: &'a Question, subject: &'a Subject, packet: &'
 mod tests {
     use super::*;
     use crate::model::testing::{SITE, Written};
-    use crate::model::{DefaultAction, Exception, LearnedAddress, PeerPart, Peers, Source};
+    use crate::model::{DefaultAction, Group, LearnedAddress, Member, Source};
     use crate::policy::RuleEntry;
     use std::time::Duration;
 
@@ -348,19 +350,41 @@ mod tests {
     #[test]
     fn an_exception_is_no_member() {
         let mut policy = site().policy();
-        let held = policy.groups["admins"].parts[0].clone();
-        let except = |parts: Vec<PeerPart>| vec![Exception { group: "less".into(), parts }];
-        let less: PeerPart =
-            PeerPart { source: Source::Range("10.20.0.0/17".parse().unwrap()), except: Vec::new() };
-        let part = PeerPart { except: except(vec![less.clone()]), ..held.clone() };
-        policy.groups.insert("half".into(), Peers { written: Vec::new(), parts: vec![part] });
+        let mut group = |name: &str, members: &[&str], except: &[&str]| {
+            let member = |text: &&str| match text.strip_prefix('@') {
+                Some(group) => Member::Group(group.into()),
+                None => Member::Source(Source::Range(text.parse().unwrap())),
+            };
+            let [members, except] = [members, except].map(|texts| texts.iter().map(member).collect());
+            policy.groups.insert(name.into(), Group { members, except });
+        };
+        group("half", &["10.20.0.0/16"], &["@low"]);
+        group("low", &["10.20.0.0/17"], &["10.20.0.0/24"]);
+        group("both", &["@half", "@low"], &["10.20.128.0/18"]);
+        group("none", &["@low"], &["10.20.0.0/16"]);
+        group("deep", &["10.20.0.0/16"], &["@deeper"]);
+        group("deeper", &["10.20.0.0/16"], &["@deep"]);
+        let named = |group: &str| {
+            let answers = answers_of(&policy, &format!("in tcp @{group} -> self:22"))?;
+            Ok(answers.into_iter().filter(|answer| !answer.contains("block-a")).collect::<Vec<_>>())
+        };
         assert_eq!(
-            answers_of(&policy, "in tcp @half -> self:22").unwrap(),
-            ["in tcp 10.20.128.0/17 -> self:22 => allow ssh-in"]
+            named("half").unwrap(),
+            [
+                "in tcp 10.20.0.0/24 -> self:22 => allow ssh-in",
+                "in tcp 10.20.128.0/17 -> self:22 => allow ssh-in",
+            ]
         );
-        let part = PeerPart { source: less.source.clone(), except: except(vec![held]) };
-        policy.groups.insert("none".into(), Peers { written: Vec::new(), parts: vec![part] });
-        assert_eq!(answers_of(&policy, "in tcp @none -> self:22"), Err(Undecided::Nobody("none".into())));
+        assert_eq!(
+            named("both").unwrap(),
+            [
+                "in tcp 10.20.0.0-10.20.2.255 -> self:22 => allow ssh-in",
+                "in tcp 10.20.4.0-10.20.127.255 -> self:22 => allow ssh-in",
+                "in tcp 10.20.192.0/18 -> self:22 => allow ssh-in",
+            ]
+        );
+        assert_eq!(named("none"), Err(Undecided::Nobody("none".into())));
+        assert_eq!(named("deep"), Err(Undecided::Tangled("deep".into())));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::merge::{self, Merged};
-use super::{Defaults, NamePolicy, Peers, Policy, Rule, baseline, checks, groups, parts, rules, services};
+use super::{Defaults, NamePolicy, Policy, Rule, baseline, checks, groups, parts, rules, services};
 use crate::diag::{Finding, Findings};
 use crate::policy::ParsedPolicy;
 use crate::types::HostName;
@@ -24,7 +24,8 @@ pub fn resolve(parsed: &ParsedPolicy) -> (Policy, Findings) {
         return (Policy::default(), findings);
     }
     let rules = finish(&draft, &mut findings);
-    let groups = if findings.has_errors() { BTreeMap::new() } else { members(&draft, &mut findings) };
+    let groups = draft.merged.groups.iter();
+    let groups = groups.map(|(name, group)| ((*name).to_owned(), parts::written(name, group))).collect();
     let policy = Policy { default: defaults(&draft.merged), baseline, rules, names: names(&draft), groups };
     checks::covered::check(&policy, &mut findings);
     (policy, findings)
@@ -44,20 +45,6 @@ fn finish(draft: &Draft, findings: &mut Findings) -> Vec<Rule> {
     }
     finished.sort_by(|a, b| a.name.cmp(&b.name));
     finished
-}
-
-/// Every group, whether or not a rule names it.
-fn members(draft: &Draft, findings: &mut Findings) -> BTreeMap<String, Peers> {
-    let mut members = BTreeMap::new();
-    for (name, group) in &draft.merged.groups {
-        match parts::of_group(&draft.merged, name, group.place) {
-            Ok(parts) => {
-                members.insert((*name).to_owned(), Peers { written: vec![format!("@{name}")], parts });
-            }
-            Err(parts::Tangled) => findings.push(tangled(&format!("group \"{name}\"")).at(group.place)),
-        }
-    }
-    members
 }
 
 fn tangled(what: &str) -> Finding {
