@@ -6,9 +6,12 @@ use crate::model::{Rule, Source};
 use crate::types::Family;
 use std::collections::BTreeMap;
 
+/// How many rules of a kind a rule is compared with at most: a policy may be large, and what is not found is not said.
+const MOST: usize = 200;
+
 /// Rules by what they match, so that only few have to be compared with each.
 pub(super) struct Candidates<'r> {
-    pub(super) rules: Vec<&'r Rule>,
+    rules: Vec<&'r Rule>,
     ports: Stabbed,
     addresses: [Stabbed; 2],
     /// Rules that have something but addresses, by its kind and name.
@@ -37,25 +40,27 @@ impl<'r> Candidates<'r> {
         Self { rules, ports: Stabbed::new(ports), addresses: addresses.map(Stabbed::new), others, any }
     }
 
-    /// Every rule that may go before this one, and some more; by name, the stronger actions first.
+    /// The rules that may go before this one, and some more; by name, the stronger actions first.
     pub(super) fn for_rule(&self, rule: &Rule) -> impl Iterator<Item = &'r Rule> {
         let port = rule.ports.first().map(|entry| on_line(*entry).0).unwrap_or_default();
+        let by_port = self.ports.at(port, MOST);
         let by_peer = rule.peers.parts.first().map(|part| self.by_peer(&part.source)).unwrap_or_default();
-        // Thousands of rules may have one port: they are not even listed where fewer have the peer.
-        let mut found = self.ports.at_most(port, by_peer.len()).unwrap_or(by_peer);
+        let mut found = if by_port.len() < by_peer.len() { by_port } else { by_peer };
         found.sort_unstable_by_key(|index| (self.rules[*index].action, *index));
         found.dedup();
         found.into_iter().map(|index| self.rules[index])
     }
 
     fn by_peer(&self, source: &Source) -> Vec<usize> {
-        let mut found = self.any.clone();
+        let mut found: Vec<usize> = self.any.iter().copied().take(MOST).collect();
         match source {
-            Source::Range(range) => found.extend(self.addresses[family(range.family())].at(range.bits().0)),
+            Source::Range(range) => {
+                found.extend(self.addresses[family(range.family())].at(range.bits().0, MOST));
+            }
             Source::ResolvConf | Source::Broadcast | Source::Name(_) | Source::List(_) | Source::Any => {
-                found.extend(self.others.get(&key(source)).into_iter().flatten());
+                found.extend(self.others.get(&key(source)).into_iter().flatten().take(MOST));
                 // Whole families.
-                found.extend(self.addresses[family(Family::V4)].at(0));
+                found.extend(self.addresses[family(Family::V4)].at(0, MOST));
             }
         }
         found

@@ -8,26 +8,26 @@ mod stab;
 
 pub(super) use fills::covers;
 
-use super::{Policy, Rule};
+use super::{Action, Policy, Rule};
 use crate::types::{AddrRange, Direction, InterfacePattern, PortRange, Protocol};
 use candidates::Candidates;
 use fills::fills;
 use rank::{Rank, peers, ports};
 
-/// How many others a rule is compared with at most: a policy may be large.
-const MOST: usize = 1000;
-
 /// Each covered rule of a policy, with one that always goes before it.
 pub fn covered(policy: &Policy) -> Vec<(&Rule, &Rule)> {
-    let candidates = Candidates::of(policy.rules.iter().filter(|rule| rule.decides()).collect());
+    let deciding: Vec<&Rule> = policy.rules.iter().filter(|rule| rule.decides()).collect();
+    let (stronger, allowing): (Vec<&Rule>, Vec<&Rule>) =
+        deciding.iter().partition(|rule| rule.action < Action::Allow);
+    let (stronger, allowing) = (Candidates::of(stronger), Candidates::of(allowing));
     let mut covered = Vec::new();
-    for rule in &candidates.rules {
+    for rule in deciding {
         let nowhere = rule.interfaces.as_ref().is_some_and(Vec::is_empty);
         if nowhere || rule.ports.is_empty() || rule.peers.parts.is_empty() {
             continue;
         }
-        let before = candidates.for_rule(rule).take(MOST).find(|other| goes_before(other, rule));
-        covered.extend(before.map(|before| (*rule, before)));
+        let mut others = stronger.for_rule(rule).chain(allowing.for_rule(rule));
+        covered.extend(others.find(|other| goes_before(other, rule)).map(|before| (rule, before)));
     }
     covered
 }

@@ -22,31 +22,26 @@ impl Stabbed {
         Self { intervals, greatest, leaves }
     }
 
-    /// What the intervals that hold this number belong to.
-    pub(super) fn at(&self, number: u128) -> Vec<usize> {
-        self.at_most(number, usize::MAX).unwrap_or_default()
-    }
-
-    /// The same; `None` if there are more than so many, without looking for the others.
-    pub(super) fn at_most(&self, number: u128, most: usize) -> Option<Vec<usize>> {
+    /// What the intervals that hold this number belong to, as many as `most`.
+    pub(super) fn at(&self, number: u128, most: usize) -> Vec<usize> {
         let begun = self.intervals.partition_point(|((first, _), _)| *first <= number);
         let mut found = Vec::new();
         let mut waiting = vec![(1, 0, self.leaves)];
         while let Some((node, from, size)) = waiting.pop() {
+            if found.len() >= most {
+                break;
+            }
             if from >= begun || self.greatest[node] < number {
                 continue;
             }
             if size == 1 {
-                if found.len() == most {
-                    return None;
-                }
                 found.push(self.intervals[from].1);
             } else {
-                waiting.push((2 * node, from, size / 2));
                 waiting.push((2 * node + 1, from + size / 2, size / 2));
+                waiting.push((2 * node, from, size / 2));
             }
         }
-        Some(found)
+        found
     }
 }
 
@@ -60,15 +55,14 @@ mod tests {
             vec![((0, 9), 0), ((3, 3), 1), ((4, 20), 2), ((4, 5), 3), ((30, 40), 4), ((0, u128::MAX), 5)];
         let stabbed = Stabbed::new(intervals.clone());
         for number in [0, 3, 4, 6, 9, 10, 20, 21, 30, 41, u128::MAX] {
-            let mut found = stabbed.at(number);
+            let mut found = stabbed.at(number, usize::MAX);
             found.sort_unstable();
             let holds = intervals.iter().filter(|((first, last), _)| (*first..=*last).contains(&number));
             let mut wanted: Vec<usize> = holds.map(|(_, index)| *index).collect();
             wanted.sort_unstable();
             assert_eq!(found, wanted, "{number}");
-            assert!(stabbed.at_most(number, wanted.len()).is_some());
-            assert!(wanted.is_empty() || stabbed.at_most(number, wanted.len() - 1).is_none());
         }
-        assert_eq!(Stabbed::new(Vec::new()).at(0), Vec::<usize>::new());
+        assert_eq!(stabbed.at(4, 2), [0, 5]);
+        assert_eq!(Stabbed::new(Vec::new()).at(0, 1), Vec::<usize>::new());
     }
 }
