@@ -113,7 +113,7 @@ impl Flow {
             .enter(|| connecting(from, to))
             .map_err(|e| format!("connect {from} to {to}: {e}"))?;
         let start = Instant::now();
-        while !connected(&stream, Duration::from_millis(3)).map_err(|e| format!("connection to {to}: {e}"))? {
+        while !connected(&stream, watch.pause).map_err(|e| format!("connection to {to}: {e}"))? {
             if watch.dropped() {
                 return Ok(None);
             }
@@ -143,7 +143,7 @@ impl Flow {
         // A datagram that is dropped on its way out gives EPERM; the counter decides.
         let _ = client.send_to(b"probe", to);
         let start = Instant::now();
-        while !readable(&server, Duration::from_millis(3)) {
+        while !readable(&server, watch.pause) {
             if watch.dropped() {
                 return Ok(false);
             }
@@ -202,11 +202,15 @@ struct Watch<'a> {
     world: &'a World,
     direction: &'static str,
     start: Counters,
+    /// How long an answer is waited for before counters are asked again: as long as asking takes.
+    pause: Duration,
 }
 
 impl<'a> Watch<'a> {
     fn new(world: &'a World, is_in: bool) -> Self {
-        Self { world, direction: if is_in { "in" } else { "out" }, start: Counters::read(&world.gw) }
+        let (direction, asked) = (if is_in { "in" } else { "out" }, Instant::now());
+        let start = Counters::read(&world.gw);
+        Self { world, direction, start, pause: asked.elapsed() }
     }
 
     /// Whether a counter of the agent's for dropped packets has moved.
