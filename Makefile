@@ -69,9 +69,10 @@ soak:
 
 install: build
 	install -D -m 0755 $(INSTALL_BINARY) "$(DESTDIR)$(PREFIX)/sbin/portgrave"
-	install -d -m 0755 "$(DESTDIR)$(PREFIX)/share/portgrave/policy" "$(DESTDIR)$(PREFIX)/share/doc/portgrave/examples"
+	install -d -m 0755 "$(DESTDIR)$(PREFIX)/share/portgrave/policy"
 	install -m 0644 -t "$(DESTDIR)$(PREFIX)/share/portgrave/policy" policy/*.toml
-	install -m 0644 -t "$(DESTDIR)$(PREFIX)/share/doc/portgrave/examples" policy/examples/*.toml
+	set -e; for file in $$(cd docs/examples && find . -type f); do \
+		install -D -m 0644 "docs/examples/$$file" "$(DESTDIR)$(PREFIX)/share/doc/portgrave/examples/$$file"; done
 	install -d -m 0750 "$(DESTDIR)/etc/portgrave" "$(DESTDIR)/etc/portgrave/policy.d" \
 		"$(DESTDIR)/etc/portgrave/portgrave.d"
 	test -e "$(DESTDIR)/etc/portgrave/portgrave.toml" || \

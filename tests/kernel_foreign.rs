@@ -150,6 +150,10 @@ fn foreign_elements_are_seen_and_can_be_deleted() {
             .args(["add", "element", "inet", "portgrave", set, &format!("{{ {element} }}")])
             .output()
             .unwrap();
+        if element.starts_with('*') && !accepted.status.success() && kernel() < (5, 13) {
+            assert_eq!(held(), wanted, "{set} {element}");
+            continue; // a kernel that has no catch-all elements
+        }
         assert!(accepted.status.success(), "{set} {element}: {}", ns::text(&accepted));
         let held_set = held().sets[set].clone();
         assert_ne!(held_set, wanted.sets[set], "{set} {element}");
@@ -161,6 +165,13 @@ fn foreign_elements_are_seen_and_can_be_deleted() {
         NfTables.commit(&Plan { ops: vec![delete] }, None).unwrap();
         assert_eq!(held(), wanted, "{set} {element}");
     }
+}
+
+/// The first two numbers of the kernel's version.
+fn kernel() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(['.', '-']).map(|number| number.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
 }
 
 #[test]

@@ -191,9 +191,9 @@ fn with_every_switch_on_each_group_that_is_still_empty_is_a_warning() {
 
 #[test]
 fn each_example_and_all_together_complete_the_shipped_policy() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("policy/examples");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/clearswift-seg");
     let mut examples: Vec<String> = std::fs::read_dir(directory)
-        .expect("policy/examples")
+        .expect("docs/examples/clearswift-seg")
         .map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).expect("an example"))
         .collect();
     examples.sort();

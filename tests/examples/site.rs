@@ -5,6 +5,7 @@
 
 use super::probes::{Probe, Proto};
 use super::rig::{Counters, Ns, PATIENCE, Process, has_all_users, next_source_port, servers};
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::process::CommandExt;
@@ -52,12 +53,18 @@ impl Site {
             far.ip(&format!("route add default via {v4}\nroute add default via {v6} dev up0\n"));
         }
         let site = Self { gw, sides };
-        let (outside, ..) = interfaces[0];
-        for address in more {
-            site.gw.ip(&format!("addr add {address} dev {outside}{}\n", nodad(address)));
-        }
+        site.more_addresses("add", more);
         site.gw.nft(&observer());
         site
+    }
+
+    /// Adds or deletes addresses of the first interface.
+    pub fn more_addresses(&self, verb: &str, addresses: &[&str]) {
+        let (outside, ..) = self.sides[0].0;
+        for address in addresses {
+            let nodad = if verb == "add" { nodad(address) } else { "" };
+            self.gw.ip(&format!("addr {verb} {address} dev {outside}{nodad}\n"));
+        }
     }
 
     /// Sends a probe and tells what became of it.
@@ -78,7 +85,7 @@ impl Site {
         } else {
             Ends { client: &self.gw, from: local, server: far, to: probe.peer }
         };
-        let watch = Watch { site: self, before: Counters::read(&self.gw), is_in: probe.is_in };
+        let watch = Watch::new(self, probe.is_in);
         let passed = match probe.proto {
             Proto::Tcp | Proto::Udp => ends.ask(probe, uid, &watch),
             Proto::Vrrp => {
@@ -212,37 +219,44 @@ impl Server {
     }
 }
 
-/// The counters of the machine from before a probe on.
+/// What the counters of the machine have counted from before a probe on.
 struct Watch<'a> {
     site: &'a Site,
-    before: Counters,
+    seen: RefCell<Counters>,
     is_in: bool,
 }
 
-impl Watch<'_> {
-    /// Whether it came to the agent's chains and not beyond, seen twice: a listing takes the counters one by one.
+impl<'a> Watch<'a> {
+    fn new(site: &'a Site, is_in: bool) -> Self {
+        Counters::take(&site.gw);
+        Self { site, seen: RefCell::default(), is_in }
+    }
+
+    /// Whether it came to the agent's chains and not beyond. The counters are taken one by one, so all of them once more
+    /// after the first was seen to move.
     fn dropped(&self) -> bool {
         let once = || {
-            let now = Counters::read(&self.site.gw);
-            let (before, after) = self.observed(&now);
-            before > 0 && after == 0 && !now.moved_since(&self.before).is_empty()
+            self.seen.borrow_mut().add(Counters::take(&self.site.gw));
+            let (before, after) = self.observed();
+            before > 0 && after == 0 && !self.moved().is_empty()
         };
         once() && once()
     }
 
-    fn observed(&self, now: &Counters) -> (u64, u64) {
+    fn observed(&self) -> (u64, u64) {
         let way = if self.is_in { "in" } else { "out" };
-        let moved = |place: &str| {
-            let name = format!("{way}-{place}");
-            now.observed(&name) - self.before.observed(&name)
-        };
-        (moved("before"), moved("after"))
+        let seen = self.seen.borrow();
+        (seen.observed(&format!("{way}-before")), seen.observed(&format!("{way}-after")))
+    }
+
+    /// The agent's counters that have moved.
+    fn moved(&self) -> Vec<String> {
+        self.seen.borrow().moved_since(&Counters::default()).into_keys().collect()
     }
 
     fn judge(&self, passed: bool, probe: &Probe) -> Seen {
-        let now = Counters::read(&self.site.gw);
-        let moved: Vec<String> = now.moved_since(&self.before).into_keys().collect();
-        let (before, after) = self.observed(&now);
+        self.seen.borrow_mut().add(Counters::take(&self.site.gw));
+        let (moved, (before, after)) = (self.moved(), self.observed());
         let sound = if passed { before > 0 && after == before } else { before > 0 && after == 0 };
         assert!(
             sound,

@@ -40,9 +40,9 @@ impl<'r> Candidates<'r> {
     /// Every rule that may go before this one, and some more; by name, the stronger actions first.
     pub(super) fn for_rule(&self, rule: &Rule) -> impl Iterator<Item = &'r Rule> {
         let port = rule.ports.first().map(|entry| on_line(*entry).0).unwrap_or_default();
-        let by_port = self.ports.at(port);
         let by_peer = rule.peers.parts.first().map(|part| self.by_peer(&part.source)).unwrap_or_default();
-        let mut found = if by_port.len() <= by_peer.len() { by_port } else { by_peer };
+        // Thousands of rules may have one port: they are not even listed where fewer have the peer.
+        let mut found = self.ports.at_most(port, by_peer.len()).unwrap_or(by_peer);
         found.sort_unstable_by_key(|index| (self.rules[*index].action, *index));
         found.dedup();
         found.into_iter().map(|index| self.rules[index])

@@ -24,6 +24,11 @@ impl Stabbed {
 
     /// What the intervals that hold this number belong to.
     pub(super) fn at(&self, number: u128) -> Vec<usize> {
+        self.at_most(number, usize::MAX).unwrap_or_default()
+    }
+
+    /// The same; `None` if there are more than so many, without looking for the others.
+    pub(super) fn at_most(&self, number: u128, most: usize) -> Option<Vec<usize>> {
         let begun = self.intervals.partition_point(|((first, _), _)| *first <= number);
         let mut found = Vec::new();
         let mut waiting = vec![(1, 0, self.leaves)];
@@ -32,13 +37,16 @@ impl Stabbed {
                 continue;
             }
             if size == 1 {
+                if found.len() == most {
+                    return None;
+                }
                 found.push(self.intervals[from].1);
             } else {
                 waiting.push((2 * node, from, size / 2));
                 waiting.push((2 * node + 1, from + size / 2, size / 2));
             }
         }
-        found
+        Some(found)
     }
 }
 
@@ -58,6 +66,8 @@ mod tests {
             let mut wanted: Vec<usize> = holds.map(|(_, index)| *index).collect();
             wanted.sort_unstable();
             assert_eq!(found, wanted, "{number}");
+            assert!(stabbed.at_most(number, wanted.len()).is_some());
+            assert!(wanted.is_empty() || stabbed.at_most(number, wanted.len() - 1).is_none());
         }
         assert_eq!(Stabbed::new(Vec::new()).at(0), Vec::<usize>::new());
     }
