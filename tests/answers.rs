@@ -4,8 +4,8 @@
 mod random;
 
 use portgrave::model::{
-    AddressBook, Answer, End, Host, Missing, Packet, Policy, Question, Undecided, User, Verdict, answer,
-    verdict,
+    AddressBook, Answer, End, Host, Missing, Packet, Policy, Question, QuestionError, Undecided, User,
+    Verdict, answer, verdict,
 };
 use portgrave::types::{AddrRange, Direction, Family, PortMatch};
 use random::Random;
@@ -26,10 +26,9 @@ fn each(mut judge: impl FnMut(&mut Random, &Policy, &AddressBook, &Packet)) {
         let policy = random::policy(&mut random);
         for _ in 0..PACKETS {
             let packet = random::packet(&mut random, &policy);
-            // ICMP of the other family is no question.
-            if Family::BOTH.iter().all(|family| family.icmp() != packet.protocol)
-                || packet.icmp_type.is_some()
-            {
+            // Of a protocol that does not go over the packet's family is no question.
+            let read: Result<Question, QuestionError> = packet.to_string().parse();
+            if !matches!(read, Err(QuestionError::Families(..))) {
                 judge(&mut random, &policy, &book, &packet);
             }
         }

@@ -140,7 +140,9 @@ impl QuestionError {
             Self::NotFromOwn => "write \"self\", or an address of this machine, before the arrow",
             Self::ForwardOwn => "write \"in\" or \"out\" for packets of this machine",
             Self::ManyOwn => "write \"self\" or the one address",
-            Self::Families(..) => "write two addresses of one family; icmp is of IPv4, icmpv6 of IPv6",
+            Self::Families(..) => {
+                "write two addresses of one family; icmp, igmp and ah are of IPv4, icmpv6 of IPv6"
+            }
             Self::UserOfOther => "leave \"as\" out",
             Self::TwoInterfaces => "write \"on IFACE\" alone",
             Self::Twice(_) => "say it once",
@@ -198,8 +200,7 @@ impl Question {
 
     /// The family of its addresses, where something says it.
     pub fn family(&self) -> Option<Family> {
-        let of_icmp = Family::BOTH.into_iter().find(|family| family.icmp() == self.protocol);
-        of_icmp.or(self.from.host.family()).or(self.to.host.family())
+        family_of(self.protocol).or(self.from.host.family()).or(self.to.host.family())
     }
 
     /// What is said after the two ends.
@@ -247,8 +248,7 @@ impl Question {
         if !self.has_ports() && (self.from.port.is_some() || self.to.port.is_some()) {
             return Err(QuestionError::NoPorts(protocol_name(self.protocol)));
         }
-        let family = Family::BOTH.into_iter().find(|family| family.icmp() == self.protocol);
-        let named = family.map(|family| (family, protocol_name(self.protocol)));
+        let named = family_of(self.protocol).map(|family| (family, protocol_name(self.protocol)));
         let ends =
             [&self.from, &self.to].map(|end| end.host.family().map(|family| (family, end.host.to_string())));
         let mut said = named.into_iter().chain(ends.into_iter().flatten());
@@ -317,6 +317,12 @@ fn protocol_number(text: &str) -> Result<u8, QuestionError> {
             Err(QuestionError::Protocol(text.into()))
         }
     }
+}
+
+/// The family of addresses that a protocol goes with, where it is one alone.
+fn family_of(protocol: u8) -> Option<Family> {
+    let of_icmp = Family::BOTH.into_iter().find(|family| family.icmp() == protocol);
+    of_icmp.or(PortMatch::Protocol(protocol).family())
 }
 
 /// The name of a protocol as a policy says it.

@@ -106,10 +106,12 @@ pub enum PortError {
 
 /// Protocols that stand by their name alone.
 const NAMED: [(&str, u8); 6] =
-    [("igmp", PROTO_IGMP), ("gre", 47), ("esp", 50), ("ah", 51), ("ospf", 89), ("vrrp", 112)];
+    [("igmp", PROTO_IGMP), ("gre", 47), ("esp", 50), ("ah", PROTO_AH), ("ospf", 89), ("vrrp", 112)];
 
 const PROTO_ICMP: u8 = 1;
 const PROTO_IGMP: u8 = 2;
+/// An extension header in IPv6, where nf_tables judges a packet by what it protects.
+const PROTO_AH: u8 = 51;
 const PROTO_ICMPV6: u8 = 58;
 
 /// What IPv6 chains before the protocol of a packet (RFC 8200).
@@ -132,7 +134,7 @@ impl PortMatch {
     pub fn family(self) -> Option<Family> {
         match self {
             Self::Icmp(family, _) => Some(family),
-            Self::Protocol(PROTO_IGMP) => Some(Family::V4),
+            Self::Protocol(PROTO_IGMP | PROTO_AH) => Some(Family::V4),
             Self::Ports(..) | Self::Protocol(_) | Self::Any => None,
         }
     }
