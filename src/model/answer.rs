@@ -1,7 +1,7 @@
 //! Answers a [`Question`]: the verdict for each address that it is about. What is left out and decides is an error.
 
 use super::matching::{Asked, Far, Missing, matching};
-use super::subjects::{Subject, subjects};
+use super::subjects::{Asking, Subject};
 use super::verdict::named;
 use super::{AddressBook, Decision, ForwardDefault, Host, Packet, Policy, Question, User, Verdict, Way};
 use crate::types::{AddrRange, Direction, Family, PortMatch, RuleName};
@@ -24,6 +24,8 @@ pub enum Undecided {
     /// Nothing would be said about anybody.
     #[error("group \"@{0}\" has nobody whom the packet could come from or go to")]
     Nobody(String),
+    #[error("the exceptions of group \"@{0}\" are nested too deep")]
+    Tangled(String),
 }
 
 impl Undecided {
@@ -32,7 +34,7 @@ impl Undecided {
         match self {
             Self::Missing { missing, .. } => missing.help(),
             Self::UnknownGroup(_) => "write the name of a group under [hosts]",
-            Self::Nobody(_) => "ask about an address",
+            Self::Nobody(_) | Self::Tangled(_) => "ask about an address",
         }
     }
 }
@@ -68,7 +70,7 @@ impl Missing {
 /// Every address that the question is about, in as few answers as there are neighbours with one verdict.
 pub fn answer(policy: &Policy, book: &AddressBook, question: &Question) -> Result<Vec<Answer>, Undecided> {
     let mut answers: Vec<(Subject, Verdict)> = Vec::new();
-    for subject in subjects(policy, book, question)? {
+    for subject in (Asking { policy, book, question }).subjects()? {
         let verdict = decide(policy, book, question, &subject)?;
         let joined = answers
             .last_mut()
@@ -251,7 +253,7 @@ pub(super) fn asked<'a>(question: &'a Question, subject: &'a Subject, packet: &'
 mod tests {
     use super::*;
     use crate::model::testing::{SITE, Written};
-    use crate::model::{DefaultAction, Exception, LearnedAddress, PeerPart, Peers, Source};
+    use crate::model::{DefaultAction, Group, LearnedAddress, Member, Source};
     use crate::policy::RuleEntry;
     use std::time::Duration;
 
@@ -286,7 +288,7 @@ mod tests {
     }
 
     fn answers(text: &str) -> Vec<String> {
-        answers_of(&site().policy_with_groups(), text).unwrap_or_else(|error| panic!("{text}: {error}"))
+        answers_of(&site().policy(), text).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     fn missing(policy: &Policy, text: &str) -> (String, Missing) {
@@ -340,27 +342,49 @@ mod tests {
             answers("in icmp @admins -> self echo-request")[0],
             "in icmp 10.20.0.0/16 -> self echo-request => allow ping-in"
         );
-        let policy = site().policy_with_groups();
+        let policy = site().policy();
         assert_eq!(answers_of(&policy, "in tcp @nobody -> self:22"), Err(Undecided::Nobody("nobody".into())));
         assert_eq!(answers_of(&policy, "in tcp @no -> self:22"), Err(Undecided::UnknownGroup("no".into())));
     }
 
     #[test]
     fn an_exception_is_no_member() {
-        let mut policy = site().policy_with_groups();
-        let held = policy.groups["admins"].parts[0].clone();
-        let except = |parts: Vec<PeerPart>| vec![Exception { group: "less".into(), parts }];
-        let less: PeerPart =
-            PeerPart { source: Source::Range("10.20.0.0/17".parse().unwrap()), except: Vec::new() };
-        let part = PeerPart { except: except(vec![less.clone()]), ..held.clone() };
-        policy.groups.insert("half".into(), Peers { written: Vec::new(), parts: vec![part] });
+        let mut policy = site().policy();
+        let mut group = |name: &str, members: &[&str], except: &[&str]| {
+            let member = |text: &&str| match text.strip_prefix('@') {
+                Some(group) => Member::Group(group.into()),
+                None => Member::Source(Source::Range(text.parse().unwrap())),
+            };
+            let [members, except] = [members, except].map(|texts| texts.iter().map(member).collect());
+            policy.groups.insert(name.into(), Group { members, except });
+        };
+        group("half", &["10.20.0.0/16"], &["@low"]);
+        group("low", &["10.20.0.0/17"], &["10.20.0.0/24"]);
+        group("both", &["@half", "@low"], &["10.20.128.0/18"]);
+        group("none", &["@low"], &["10.20.0.0/16"]);
+        group("deep", &["10.20.0.0/16"], &["@deeper"]);
+        group("deeper", &["10.20.0.0/16"], &["@deep"]);
+        let named = |group: &str| {
+            let answers = answers_of(&policy, &format!("in tcp @{group} -> self:22"))?;
+            Ok(answers.into_iter().filter(|answer| !answer.contains("block-a")).collect::<Vec<_>>())
+        };
         assert_eq!(
-            answers_of(&policy, "in tcp @half -> self:22").unwrap(),
-            ["in tcp 10.20.128.0/17 -> self:22 => allow ssh-in"]
+            named("half").unwrap(),
+            [
+                "in tcp 10.20.0.0/24 -> self:22 => allow ssh-in",
+                "in tcp 10.20.128.0/17 -> self:22 => allow ssh-in",
+            ]
         );
-        let part = PeerPart { source: less.source.clone(), except: except(vec![held]) };
-        policy.groups.insert("none".into(), Peers { written: Vec::new(), parts: vec![part] });
-        assert_eq!(answers_of(&policy, "in tcp @none -> self:22"), Err(Undecided::Nobody("none".into())));
+        assert_eq!(
+            named("both").unwrap(),
+            [
+                "in tcp 10.20.0.0-10.20.2.255 -> self:22 => allow ssh-in",
+                "in tcp 10.20.4.0-10.20.127.255 -> self:22 => allow ssh-in",
+                "in tcp 10.20.192.0/18 -> self:22 => allow ssh-in",
+            ]
+        );
+        assert_eq!(named("none"), Err(Undecided::Nobody("none".into())));
+        assert_eq!(named("deep"), Err(Undecided::Tangled("deep".into())));
     }
 
     #[test]
@@ -378,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_port_or_type_that_is_left_out_and_decides_is_an_error() {
-        let policy = site().policy_with_groups();
+        let policy = site().policy();
         assert_eq!(missing(&policy, "in tcp 10.20.1.5 -> self"), ("ssh-in".into(), Missing::Port));
         assert_eq!(missing(&policy, "in icmp 10.20.1.5 -> self"), ("ping-in".into(), Missing::IcmpType));
         assert_eq!(answers("in udp 10.20.1.5 -> self"), ["in udp 10.20.1.5 -> self => default-deny"]);
@@ -457,7 +481,7 @@ mod tests {
 
     #[test]
     fn forwarded_packets_are_not_filtered_unless_the_default_says_so() {
-        let mut policy = site().policy_with_groups();
+        let mut policy = site().policy();
         let asked = "fwd tcp 10.0.0.5 -> 192.0.2.25:25 on eth0 to eth1";
         assert_eq!(answers_of(&policy, asked).unwrap(), [format!("{asked} => unfiltered")]);
         policy.default.forward = ForwardDefault::Deny;
@@ -466,7 +490,7 @@ mod tests {
 
     #[test]
     fn the_default_may_be_another() {
-        let mut policy = site().policy_with_groups();
+        let mut policy = site().policy();
         policy.default.input = DefaultAction::Audit;
         assert_eq!(
             answers_of(&policy, "in tcp 10.21.0.1 -> self:22").unwrap(),

@@ -229,9 +229,14 @@ fn part_rank(policy: &Policy, part: &PeerPart, book: &AddressBook, asked: &Asked
 }
 
 /// Whether an exception of the part has the packet's peer.
-pub(super) fn is_excepted(policy: &Policy, part: &PeerPart, book: &AddressBook, asked: &Asked<'_>) -> bool {
+fn is_excepted(policy: &Policy, part: &PeerPart, book: &AddressBook, asked: &Asked<'_>) -> bool {
     let held_by = |part: &PeerPart| part_rank(policy, part, book, asked).is_some();
     part.except.iter().any(|exception| exception.parts.iter().any(held_by))
+}
+
+/// Whether a source has the packet's peer.
+pub(super) fn holds(policy: &Policy, source: &Source, book: &AddressBook, asked: &Asked<'_>) -> bool {
+    source_rank(policy, source, book, asked).is_some()
 }
 
 fn source_rank(policy: &Policy, source: &Source, book: &AddressBook, asked: &Asked<'_>) -> Option<PeerRank> {

@@ -30,10 +30,10 @@ pub use covered::covered;
 pub use matching::Missing;
 pub use packet::Packet;
 pub use question::{End, Host, Question, QuestionError, Way, protocol_name};
-pub use resolve::{resolve, resolve_groups};
+pub use resolve::resolve;
 pub use resolved::{
-    Action, Baseline, BaselineRule, DefaultAction, Defaults, Exception, ForwardDefault, ListRef, NamePolicy,
-    PeerPart, Peers, Policy, Rule, RuleDirection, Source, User,
+    Action, Baseline, BaselineRule, DefaultAction, Defaults, Exception, ForwardDefault, Group, ListRef,
+    Member, NamePolicy, PeerPart, Peers, Policy, Rule, RuleDirection, Source, User,
 };
 pub use verdict::{Decision, Verdict, verdict};
 

@@ -1,9 +1,7 @@
 //! Peers as the sources that they come to, each less the exceptions on the way to it.
 
-use super::groups::group_name;
 use super::merge::{Group, Merged, value};
-use super::{Exception, ListRef, PeerPart, Source};
-use crate::diag::Span;
+use super::{Exception, ListRef, Member, PeerPart, Source};
 use crate::policy::{Peer, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,9 +23,28 @@ pub(super) fn of<'a>(merged: &Merged<'a>, peers: &'a [Spanned<Peer>]) -> Result<
     Walk { merged, left: MOST }.parts(peers.iter(), DEEPEST)
 }
 
-/// What a group holds.
-pub(super) fn of_group(merged: &Merged<'_>, name: &str, place: Span) -> Result<Vec<PeerPart>, Tangled> {
-    of(merged, &[Spanned { value: Peer::Group(name.to_owned()), span: place }])
+/// A group as it is written.
+pub(super) fn written(name: &str, group: &Group) -> super::Group {
+    let member = |peer: &Spanned<Peer>| match source(&peer.value) {
+        Ok(source) => Member::Source(source),
+        Err(group) => Member::Group(group.to_owned()),
+    };
+    let own = own_sources(name, group).into_iter().map(Member::Source);
+    super::Group {
+        members: own.chain(group.members().map(member)).collect(),
+        except: group.except().map(member).collect(),
+    }
+}
+
+/// What a peer stands for, or the group that it names.
+fn source(peer: &Peer) -> Result<Source, &str> {
+    Ok(match peer {
+        Peer::Any => Source::Any,
+        Peer::Broadcast => Source::Broadcast,
+        Peer::Range(range) => Source::Range(*range),
+        Peer::Name(name) => Source::Name(name.clone()),
+        Peer::Group(name) => return Err(name),
+    })
 }
 
 struct Walk<'m, 'a> {
@@ -102,17 +119,12 @@ fn take<'a>(
     waiting: &mut Vec<(&'a str, Way<'a>)>,
 ) {
     for peer in peers {
-        let source = match &peer.value {
-            Peer::Any => Source::Any,
-            Peer::Broadcast => Source::Broadcast,
-            Peer::Range(range) => Source::Range(*range),
-            Peer::Name(name) => Source::Name(name.clone()),
-            Peer::Group(_) => {
-                waiting.extend(group_name(peer).map(|name| (name, way.clone())));
-                continue;
+        match source(&peer.value) {
+            Ok(source) => {
+                hold_shortest(found.entry(source).or_default(), way);
             }
-        };
-        hold_shortest(found.entry(source).or_default(), way);
+            Err(name) => waiting.push((name, way.clone())),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::merge::{self, Merged};
-use super::{Defaults, NamePolicy, Peers, Policy, Rule, baseline, checks, groups, parts, rules, services};
+use super::{Defaults, NamePolicy, Policy, Rule, baseline, checks, groups, parts, rules, services};
 use crate::diag::{Finding, Findings};
 use crate::policy::ParsedPolicy;
 use crate::types::HostName;
@@ -24,30 +24,11 @@ pub fn resolve(parsed: &ParsedPolicy) -> (Policy, Findings) {
         return (Policy::default(), findings);
     }
     let rules = finish(&draft, &mut findings);
-    let (default, names) = (defaults(&draft.merged), names(&draft));
-    let policy = Policy { default, baseline, rules, names, groups: BTreeMap::new() };
+    let groups = draft.merged.groups.iter();
+    let groups = groups.map(|(name, group)| ((*name).to_owned(), parts::written(name, group))).collect();
+    let policy = Policy { default: defaults(&draft.merged), baseline, rules, names: names(&draft), groups };
     checks::covered::check(&policy, &mut findings);
     (policy, findings)
-}
-
-/// What groups of a sound policy hold, for questions about them: to resolve all would take too long where groups hold
-/// groups in long chains.
-pub fn resolve_groups<'n>(
-    parsed: &ParsedPolicy,
-    names: impl Iterator<Item = &'n str>,
-) -> Result<BTreeMap<String, Peers>, Findings> {
-    let mut findings = Findings::default();
-    let merged = merge::merge(parsed, &mut findings);
-    let mut members = BTreeMap::new();
-    for (name, group) in names.filter_map(|name| merged.groups.get_key_value(name)) {
-        match parts::of_group(&merged, name, group.place) {
-            Ok(parts) => {
-                members.insert((*name).to_owned(), Peers { written: vec![format!("@{name}")], parts });
-            }
-            Err(parts::Tangled) => findings.push(tangled(&format!("group \"{name}\"")).at(group.place)),
-        }
-    }
-    if findings.has_errors() { Err(findings) } else { Ok(members) }
 }
 
 /// The rules in force, sorted by name.

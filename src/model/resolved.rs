@@ -205,8 +205,8 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// Every host name that a rule reaches.
     pub names: BTreeMap<HostName, NamePolicy>,
-    /// What groups hold that questions are about; [`resolve_groups`](super::resolve_groups) has them.
-    pub groups: BTreeMap<String, Peers>,
+    /// The groups under `[hosts]` as they are written: a question may be about the members of one.
+    pub groups: BTreeMap<String, Group>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -293,6 +293,19 @@ pub enum Source {
     Name(HostName),
     List(ListRef),
     Any,
+}
+
+/// A group of `[hosts]`: its members, less those that an exception holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Group {
+    pub members: Vec<Member>,
+    pub except: Vec<Member>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Member {
+    Source(Source),
+    Group(String),
 }
 
 impl Peers {

@@ -1,6 +1,6 @@
 //! Parsed policies for tests, without their text: every value has a place of its own.
 
-use super::{Action, Policy, RuleDirection, resolve, resolve_groups};
+use super::{Action, Policy, RuleDirection, resolve};
 use crate::diag::{FileId, Finding, Findings, Span};
 use crate::policy::{
     DefaultEntry, HostGroup, Layer, OverrideEntry, ParsedFile, ParsedPolicy, Peer, PortTerm, RuleEntry,
@@ -148,13 +148,6 @@ impl Written {
         let (policy, findings) = self.resolve();
         assert!(!findings.has_errors(), "{findings:#?}");
         policy
-    }
-
-    pub(super) fn policy_with_groups(&self) -> Policy {
-        let hosts = self.parsed.files.iter().flat_map(|file| &file.hosts);
-        let names = hosts.filter_map(|host| host.name.as_ref().map(|name| name.value.as_str()));
-        let groups = resolve_groups(&self.parsed, names).unwrap();
-        Policy { groups, ..self.policy() }
     }
 
     /// The codes of all findings, sorted.

@@ -2,7 +2,7 @@
 
 use portgrave::compile::{Features, compile};
 use portgrave::diag::{Findings, SourceMap, render_text};
-use portgrave::model::{AddressBook, LearnedAddress, Policy, resolve, resolve_groups};
+use portgrave::model::{AddressBook, LearnedAddress, Policy, resolve};
 use portgrave::policy::{Layer, parse};
 use portgrave::ruleset::Ruleset;
 use std::path::{Path, PathBuf};
@@ -51,11 +51,8 @@ fn resolved(name: &str, text: &str) -> Policy {
     let shown = |findings: &Findings| render_text(findings, &sources, false);
     let parsed =
         parse(&sources, &[(file, Layer(0))]).unwrap_or_else(|findings| panic!("{}", shown(&findings)));
-    let (mut policy, findings) = resolve(&parsed);
+    let (policy, findings) = resolve(&parsed);
     assert!(!findings.has_errors(), "{}", shown(&findings));
-    let hosts = parsed.files.iter().flat_map(|file| &file.hosts);
-    let groups = hosts.filter_map(|host| host.name.as_ref().map(|name| name.value.as_str()));
-    policy.groups = resolve_groups(&parsed, groups).unwrap_or_else(|findings| panic!("{}", shown(&findings)));
     policy
 }
 
