@@ -327,3 +327,45 @@ fn flush_removes_the_table_and_nothing_else() {
     assert_eq!(site.run(&["counters"]).0, 1);
     assert_eq!(site.json(&["status"]).0, 1);
 }
+
+/// The first step of a migration: what no rule allows still passes, and is counted as what would be denied.
+#[test]
+fn with_an_output_in_audit_mode_everything_passes_and_is_counted_as_what_would_be_denied() {
+    if ran_inside(
+        Namespace::Network,
+        "with_an_output_in_audit_mode_everything_passes_and_is_counted_as_what_would_be_denied",
+    ) {
+        return;
+    }
+    for arguments in [
+        "link add eth1 type veth peer name far",
+        "address add 192.0.2.1/24 dev eth1",
+        "link set eth1 up",
+        "link set far up",
+        "neigh replace 192.0.2.9 lladdr 02:00:00:00:00:09 dev eth1 nud permanent",
+        "route add default via 192.0.2.9",
+    ] {
+        let status = std::process::Command::new("ip").args(arguments.split(' ')).status().expect("ip");
+        assert!(status.success(), "ip {arguments}");
+    }
+    let site = Site::new();
+    let sent = |to: &str| std::net::UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"x", to);
+    let counted = |name: &str| {
+        let counters = site.json(&["counters"]).1;
+        let all = counters["counters"].as_array().unwrap().clone();
+        let of_name = all.iter().find(|counter| counter["name"] == name && counter["direction"] == "out");
+        let counter = of_name.unwrap_or_else(|| panic!("{name}: {all:?}"));
+        (counter["packets"].as_u64().unwrap(), counter["audit"].as_bool().unwrap())
+    };
+    let audit_rule = "[[rule]]\nname = \"no-web\"\ndirection = \"out\"\nports = [\"udp/443\"]\npeers = \"any\"\n\
+                      action = \"deny\"\nmode = \"audit\"\n";
+    let audit = SITE.replace("language = 1\n", "language = 1\n[default]\nout = \"audit\"\n");
+    site.write("site.toml", &format!("{audit}\n{audit_rule}"));
+    site.apply();
+    assert!(sent("203.0.113.9:99").is_ok() && sent("203.0.113.9:443").is_ok());
+    assert_eq!((counted("default.out"), counted("no-web")), ((2, true), (1, true)));
+    site.write("site.toml", SITE);
+    site.apply();
+    assert!(sent("203.0.113.9:99").is_err(), "denied packets are refused to their sender");
+    assert_eq!(counted("default.out"), (3, false));
+}
