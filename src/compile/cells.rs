@@ -99,48 +99,43 @@ fn cell((first, last, rules): Strip, addresses: (u128, u128), protocol: u8) -> (
 
 /// The ports of one run of addresses, cut where the rules that are asked change; `ranked` is in the order of ranks.
 fn strips(ranked: &[(Rank, (u16, u16))], conditional: &dyn Fn(usize) -> bool) -> Vec<Strip> {
+    let mut starts: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    let mut ends: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (place, (_, (first, last))) in ranked.iter().enumerate() {
+        starts.entry(u32::from(*first)).or_default().push(place);
+        ends.entry(u32::from(*last) + 1).or_default().push(place);
+    }
+    let borders: BTreeSet<u32> = starts.keys().chain(ends.keys()).copied().collect();
+    let mut active: BTreeSet<usize> = BTreeSet::new();
     let mut strips: Vec<Strip> = Vec::new();
-    for ((_, _, rule), ports) in ranked {
-        let mut left = vec![*ports];
-        let mut next = Vec::new();
-        for (first, last, stack) in strips {
-            let inside = (first.max(ports.0), last.min(ports.1));
-            left = left.into_iter().flat_map(|part| without(part, (first, last))).collect();
-            let decided = stack.last().is_some_and(|last| !conditional(*last)) || stack.contains(rule);
-            if inside.0 > inside.1 || decided {
-                next.push((first, last, stack));
-                continue;
-            }
-            next.extend(without((first, last), *ports).into_iter().map(|(a, b)| (a, b, stack.clone())));
-            next.push((inside.0, inside.1, [stack.as_slice(), &[*rule]].concat()));
+    for (border, next) in borders.iter().zip(borders.iter().skip(1)) {
+        for place in ends.get(border).into_iter().flatten() {
+            active.remove(place);
         }
-        next.extend(left.into_iter().map(|(first, last)| (first, last, vec![*rule])));
-        strips = next;
-    }
-    strips.sort_unstable();
-    let mut merged: Vec<Strip> = Vec::new();
-    for (first, last, stack) in strips {
-        match merged.last_mut() {
+        active.extend(starts.get(border).into_iter().flatten());
+        let stack = asked(active.iter().map(|place| ranked[*place].0.2), conditional);
+        let (Ok(first), Ok(last)) = (u16::try_from(*border), u16::try_from(next - 1)) else { continue };
+        match strips.last_mut() {
+            _ if stack.is_empty() => {}
             Some(before) if before.2 == stack && before.1.checked_add(1) == Some(first) => before.1 = last,
-            _ => merged.push((first, last, stack)),
+            _ => strips.push((first, last, stack)),
         }
     }
-    merged
+    strips
 }
 
-/// What of a range is left when another is taken out.
-fn without((first, last): (u16, u16), (taken_first, taken_last): (u16, u16)) -> Vec<(u16, u16)> {
-    if taken_last < first || taken_first > last {
-        return vec![(first, last)];
+/// Each rule once, up to the first that always matches.
+fn asked(rules: impl Iterator<Item = usize>, conditional: &dyn Fn(usize) -> bool) -> Stack {
+    let mut stack = Stack::new();
+    for rule in rules {
+        if !stack.contains(&rule) {
+            stack.push(rule);
+        }
+        if !conditional(rule) {
+            break;
+        }
     }
-    let mut left = Vec::new();
-    if taken_first > first {
-        left.push((first, taken_first - 1));
-    }
-    if taken_last < last {
-        left.push((taken_last + 1, last));
-    }
-    left
+    stack
 }
 
 #[cfg(test)]
