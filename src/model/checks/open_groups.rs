@@ -7,8 +7,9 @@ use crate::policy::Peer;
 
 pub(super) fn check(draft: &Draft, findings: &mut Findings) {
     for (name, group) in &draft.merged.groups {
+        let narrowed = group.except().next().is_some();
         let mut members = group.members().peekable();
-        if members.peek().is_none() || !members.all(|member| member.value == Peer::Any) {
+        if narrowed || members.peek().is_none() || !members.all(|member| member.value == Peer::Any) {
             continue;
         }
         let allows = draft.rules_on().filter(|rule| rule.allows());
