@@ -62,15 +62,19 @@ bench:
 # The same tests as in `make test`, with larger counts.
 soak:
 	@scripts/setup test
-	export PORTGRAVE_TEST_POLICIES=20000 PORTGRAVE_TEST_BATCHES=20000 PORTGRAVE_TEST_KILLS=500; \
-		$(CARGO_TEST) --test meaning --test kernel_fake --test cli
+	export PORTGRAVE_TEST_POLICIES=20000 PORTGRAVE_TEST_PACKETS=50 PORTGRAVE_TEST_BATCHES=20000 \
+		PORTGRAVE_TEST_KILLS=500 PORTGRAVE_TEST_RELOADS=1000 PORTGRAVE_TEST_SECONDS=3600 \
+		PORTGRAVE_TEST_TEXTS=20000; \
+		$(CARGO_TEST) --test meaning --test answers --test judged --test kernel_fake --test cli --test reload --test texts
 
 install: build
 	install -D -m 0755 $(INSTALL_BINARY) "$(DESTDIR)$(PREFIX)/sbin/portgrave"
-	install -d -m 0755 "$(DESTDIR)$(PREFIX)/share/portgrave/policy" "$(DESTDIR)$(PREFIX)/share/doc/portgrave/examples"
+	install -d -m 0755 "$(DESTDIR)$(PREFIX)/share/portgrave/policy"
 	install -m 0644 -t "$(DESTDIR)$(PREFIX)/share/portgrave/policy" policy/*.toml
-	install -m 0644 -t "$(DESTDIR)$(PREFIX)/share/doc/portgrave/examples" policy/examples/*.toml
-	install -d -m 0750 "$(DESTDIR)/etc/portgrave" "$(DESTDIR)/etc/portgrave/policy.d"
+	set -e; for file in $$(cd docs/examples && find . -type f); do \
+		install -D -m 0644 "docs/examples/$$file" "$(DESTDIR)$(PREFIX)/share/doc/portgrave/examples/$$file"; done
+	install -d -m 0750 "$(DESTDIR)/etc/portgrave" "$(DESTDIR)/etc/portgrave/policy.d" \
+		"$(DESTDIR)/etc/portgrave/portgrave.d"
 	test -e "$(DESTDIR)/etc/portgrave/portgrave.toml" || \
 		install -m 0640 packaging/portgrave.toml "$(DESTDIR)/etc/portgrave/portgrave.toml"
 

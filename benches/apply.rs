@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const PAIRS: usize = 20;
+const PAIRS: usize = 60;
 const BOUND: f64 = 1.0;
 
 fn main() {

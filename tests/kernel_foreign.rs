@@ -102,8 +102,7 @@ fn base_chains_elsewhere_have_no_hook_of_ours_and_can_be_deleted() {
         return;
     };
     for head in [
-        "type filter hook forward priority 0",
-        "type filter hook prerouting priority -300",
+        "type filter hook postrouting priority 0",
         "type nat hook output priority 0",
         "type route hook output priority 0",
     ] {

@@ -130,7 +130,7 @@ fn the_hosts_that_the_table_names_are_there_and_no_others() {
     let policy = sound(&parsed(&[SHIPPED, ALL_ON]));
     let hosts = hosts();
     for rule in &policy.rules {
-        let names: Vec<String> = rule.peers.names.iter().map(ToString::to_string).collect();
+        let names: Vec<String> = rule.peers.names().map(ToString::to_string).collect();
         let written = rule.peers.written.first().map_or("", String::as_str);
         match hosts.get(written) {
             Some(expected) => assert_eq!(&names, expected, "{}", rule.name),
@@ -138,7 +138,7 @@ fn the_hosts_that_the_table_names_are_there_and_no_others() {
             None => assert_eq!(names, rule.peers.written, "{}", rule.name),
         }
     }
-    let vendor = rule_of(&policy, "R30").peers.ranges.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let vendor = rule_of(&policy, "R30").peers.parts.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(vendor, ["46.236.38.70", "86.188.240.24", "213.106.99.208"]);
 }
 
@@ -191,9 +191,9 @@ fn with_every_switch_on_each_group_that_is_still_empty_is_a_warning() {
 
 #[test]
 fn each_example_and_all_together_complete_the_shipped_policy() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("policy/examples");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/clearswift-seg");
     let mut examples: Vec<String> = std::fs::read_dir(directory)
-        .expect("policy/examples")
+        .expect("docs/examples/clearswift-seg")
         .map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).expect("an example"))
         .collect();
     examples.sort();

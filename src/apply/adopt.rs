@@ -2,17 +2,21 @@
 //! being a SYN. Those that the policy permits get in, whichever side speaks first.
 
 use crate::compile::ADOPTED_SETS;
-use crate::model::{AddressBook, Decision, Packet, Policy, verdict};
+use crate::model::{AddressBook, Packet, Policy, verdict};
 use crate::plan::Op;
 use crate::ruleset::{Element, ElementKey, ElementValue, Ruleset};
 use crate::types::{Direction, Family};
 use std::net::{IpAddr, SocketAddr};
 
 /// A TCP connection as the kernel's socket tables show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
     pub local: SocketAddr,
     pub peer: SocketAddr,
+    /// The one that has the local address.
+    pub interface: Option<String>,
+    /// Whose the socket is.
+    pub user: u32,
 }
 
 const TCP: u8 = 6;
@@ -48,10 +52,14 @@ fn is_permitted(policy: &Policy, book: &AddressBook, connection: &Connection) ->
             direction,
             protocol: TCP,
             peer: connection.peer.ip(),
+            local: Some(connection.local.ip()),
             port: Some(to),
             source_port: Some(from),
+            icmp_type: None,
+            interface: connection.interface.clone(),
+            user: (direction == Direction::Out).then_some(connection.user),
         };
-        verdict(policy, book, &packet).action == Decision::Allow
+        verdict(policy, book, &packet).action.passes()
     })
 }
 

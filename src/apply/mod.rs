@@ -11,7 +11,7 @@ pub use probe::features;
 pub use refusal::explain;
 
 use crate::netlink::{GenId, Kernel, KernelError, Refusal, kernel_count};
-use crate::plan::{Op, Plan, Summary, diff};
+use crate::plan::{Held, Op, Plan, Summary, diff, steps};
 use crate::ruleset::{Elements, Ruleset};
 use std::time::Duration;
 
@@ -56,28 +56,84 @@ pub fn settle(
     committed: &mut dyn FnMut() -> Option<Ruleset>,
     first: &mut dyn FnMut() -> Vec<Op>,
 ) -> Result<Settled, ApplyError> {
+    let mut begun: Option<Settled> = None;
     for attempt in 0..TRIES {
         let generation = kernel.generation()?;
-        let before = held(kernel, committed)?;
-        let mut plan = diff(want, before.as_ref());
-        let summary = plan.summary(before.as_ref());
-        if plan.is_empty() {
-            return Ok(Settled { summary, overtaken: attempt, before, plan });
+        let before = read(kernel, committed)?;
+        let mut plan = diff(want, before.as_ref().map(|before| &before.ruleset));
+        let batches = match &before {
+            None if !plan.is_empty() => {
+                plan.ops.extend(first());
+                vec![plan.clone()]
+            }
+            _ => steps(&plan, want, before.as_ref()),
+        };
+        let settled = begun.get_or_insert_with(|| Settled::begin(plan, before));
+        settled.overtaken = attempt;
+        if batches.iter().all(Plan::is_empty) {
+            return Ok(begun.expect("it was begun"));
         }
-        if before.is_none() {
-            plan.ops.extend(first());
+        let id = (attempt < TRIES_WITH_ID).then_some(generation);
+        match carry_out(kernel, &batches, id) {
+            Ok(Outcome::Unsettled) => continue,
+            Ok(Outcome::Settled) => {}
+            Err((taken, error)) => {
+                if taken > 0 {
+                    restore(kernel, settled.before.as_ref());
+                }
+                return Err(error);
+            }
         }
-        tracing::debug!(operations = plan.ops.len(), attempt, "committing");
-        match commit(kernel, &plan, (attempt < TRIES_WITH_ID).then_some(generation)) {
-            Err(ApplyError::Kernel(KernelError::Stale)) => continue,
-            Err(ApplyError::Kernel(KernelError::Unknown)) | Ok(()) => {}
-            Err(other) => return Err(other),
-        }
-        verify(kernel, want, before.as_ref())?;
+        verify(kernel, want, settled.before.as_ref())?;
         tracing::debug!("committed and verified");
-        return Ok(Settled { summary, overtaken: attempt, before, plan });
+        return Ok(begun.expect("it was begun"));
     }
     Err(KernelError::Stale.into())
+}
+
+impl Settled {
+    fn begin(plan: Plan, before: Option<Held>) -> Self {
+        let before = before.map(|before| before.ruleset);
+        Self { summary: plan.summary(before.as_ref()), overtaken: 0, before, plan }
+    }
+}
+
+enum Outcome {
+    /// To be verified.
+    Settled,
+    /// Somebody else's commit came first, or an answer was lost on the way: what is held must be read again.
+    Unsettled,
+}
+
+/// Commits batches one after the other. With an error comes how many the kernel had taken.
+fn carry_out(
+    kernel: &mut dyn Kernel,
+    batches: &[Plan],
+    mut id: Option<GenId>,
+) -> Result<Outcome, (usize, ApplyError)> {
+    for (taken, batch) in batches.iter().enumerate() {
+        let is_last = taken + 1 == batches.len();
+        if taken > 0 && is_last {
+            let _ = await_packets(kernel);
+        }
+        tracing::debug!(operations = batch.ops.len(), batch = taken + 1, of = batches.len(), "committing");
+        match commit(kernel, batch, id) {
+            Err(ApplyError::Kernel(KernelError::Stale)) => return Ok(Outcome::Unsettled),
+            Err(ApplyError::Kernel(KernelError::Unknown)) if !is_last => return Ok(Outcome::Unsettled),
+            Err(ApplyError::Kernel(KernelError::Unknown)) | Ok(()) => {}
+            Err(error) => return Err((taken, error)),
+        }
+        if id.is_some() && !is_last {
+            id = Some(kernel.generation().map_err(|error| (taken + 1, error.into()))?);
+        }
+    }
+    Ok(Outcome::Settled)
+}
+
+/// A packet may still be on its way through the rules of the generation before, on another processor: the sets that these ask
+/// go when it is through. A batch that the kernel aborts makes it wait for that.
+fn await_packets(kernel: &mut dyn Kernel) -> Result<(), KernelError> {
+    kernel.dry_run(&Plan { ops: vec![Op::AddTable] })
 }
 
 /// Further operations on sets that no comparison looks at.
@@ -99,10 +155,18 @@ pub fn held(
     kernel: &mut dyn Kernel,
     committed: &mut dyn FnMut() -> Option<Ruleset>,
 ) -> Result<Option<Ruleset>, KernelError> {
-    let Some(mut held) = kernel.read(DUMP_LIMIT)? else { return Ok(None) };
-    if held.sets.values().any(|set| matches!(set.elements, Elements::Unread(_))) {
+    Ok(read(kernel, committed)?.map(|held| held.ruleset))
+}
+
+fn read(
+    kernel: &mut dyn Kernel,
+    committed: &mut dyn FnMut() -> Option<Ruleset>,
+) -> Result<Option<Held>, KernelError> {
+    let Some(read) = kernel.read(DUMP_LIMIT)? else { return Ok(None) };
+    let mut held = Held::new(read);
+    if held.ruleset.sets.values().any(|set| matches!(set.elements, Elements::Unread(_))) {
         if let Some(committed) = committed() {
-            fill_unread(&mut held, &committed);
+            fill_unread(&mut held.ruleset, &committed);
         }
     }
     Ok(Some(held))
@@ -127,22 +191,23 @@ fn commit(kernel: &mut dyn Kernel, plan: &Plan, generation: Option<GenId>) -> Re
 
 /// Makes the kernel hold again what it held before a change. Whether it does.
 pub fn restore(kernel: &mut dyn Kernel, before: Option<&Ruleset>) -> bool {
-    let now = held(kernel, &mut || before.cloned());
+    let now = read(kernel, &mut || before.cloned());
     now.is_ok_and(|now| undo(kernel, before, now.as_ref()))
 }
 
-fn undo(kernel: &mut dyn Kernel, before: Option<&Ruleset>, now: Option<&Ruleset>) -> bool {
-    let undo = match before {
-        Some(before) => diff(before, now),
-        None => Plan { ops: now.iter().map(|_| Op::DeleteTable).collect() },
+fn undo(kernel: &mut dyn Kernel, before: Option<&Ruleset>, now: Option<&Held>) -> bool {
+    let batches = match before {
+        Some(before) => steps(&diff(before, now.map(|now| &now.ruleset)), before, now),
+        None => now.iter().map(|_| Plan { ops: vec![Op::DeleteTable] }).collect(),
     };
-    undo.is_empty() || kernel.commit(&undo, None).is_ok()
+    let batches: Vec<Plan> = batches.into_iter().filter(|batch| !batch.is_empty()).collect();
+    carry_out(kernel, &batches, None).is_ok_and(|outcome| matches!(outcome, Outcome::Settled))
 }
 
 /// Reads back and compares; what differs is undone.
 fn verify(kernel: &mut dyn Kernel, want: &Ruleset, before: Option<&Ruleset>) -> Result<(), ApplyError> {
-    let now = held(kernel, &mut || Some(want.clone()))?;
-    let Some(difference) = difference(want, now.as_ref()) else { return Ok(()) };
+    let now = read(kernel, &mut || Some(want.clone()))?;
+    let Some(difference) = difference(want, now.as_ref().map(|now| &now.ruleset)) else { return Ok(()) };
     let undone = undo(kernel, before, now.as_ref());
     Err(ApplyError::Mismatch { difference, undone })
 }

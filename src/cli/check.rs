@@ -1,13 +1,16 @@
 //! `check`: is the policy sound?
 
-use super::context::{Context, nothing_done};
+use super::context::{Context, Unsound, nothing_done};
 use super::{Inputs, report};
 use crate::apply::{self, explain};
 use crate::compile::Features;
-use crate::diag::{Finding, Findings};
+use crate::diag::{Finding, Findings, SourceMap, codes, render_junit};
+use crate::host::forwarding;
+use crate::model::{ForwardDefault, Policy};
 use crate::netlink::NfTables;
 use clap::Args;
 use serde_json::json;
+use std::path::Path;
 use std::process::ExitCode;
 
 #[derive(Args)]
@@ -22,33 +25,86 @@ pub(super) struct CheckArgs {
     /// Load the result into a throwaway network namespace of the running kernel as well
     #[arg(long)]
     kernel: bool,
+    /// How to report: text, json (as with --json) or junit (one XML document for CI systems)
+    #[arg(long, value_parser = format)]
+    format: Option<Format>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Text,
+    Json,
+    Junit,
+}
+
+fn format(text: &str) -> Result<Format, &'static str> {
+    match text {
+        "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        "junit" => Ok(Format::Junit),
+        "sarif" => Err("not built yet; text, json and junit are"),
+        _ => Err("write text, json or junit"),
+    }
 }
 
 pub(super) fn run(args: &CheckArgs) -> ExitCode {
-    let as_json = args.inputs.json;
-    let context = match Context::load(&args.inputs) {
-        Ok(context) => context,
-        Err(unsound) => {
-            unsound.report(as_json, nothing_done());
-            return ExitCode::FAILURE;
+    let format = args.format.unwrap_or(if args.inputs.json { Format::Json } else { Format::Text });
+    match checked(args) {
+        Ok(context) => {
+            say_sound(format, args, &context);
+            ExitCode::SUCCESS
         }
-    };
-    let result =
-        context.compile(&Features::ALL).and_then(|want| if args.kernel { load_aside(&want) } else { Ok(()) });
-    if let Err(more) = result {
-        context.unsound(more).report(as_json, nothing_done());
-        return ExitCode::FAILURE;
+        Err(unsound) => {
+            print(format, nothing_done(), &unsound.findings, &unsound.sources);
+            ExitCode::FAILURE
+        }
     }
+}
+
+fn checked(args: &CheckArgs) -> Result<Context, Unsound> {
+    let mut context = Context::load(&args.inputs)?;
+    if args.inputs.are_this_machines() {
+        context.findings.extend(unguarded_forwarding(&context.policy));
+    }
+    let compiled = context.compile(&Features::ALL);
+    match compiled.and_then(|want| if args.kernel { load_aside(&want) } else { Ok(()) }) {
+        Ok(()) => Ok(context),
+        Err(more) => Err(context.unsound(more)),
+    }
+}
+
+/// A policy that leaves forwarded packets alone on a machine that forwards them.
+fn unguarded_forwarding(policy: &Policy) -> Findings {
+    let on = match policy.default.forward {
+        ForwardDefault::Untouched => forwarding::families(Path::new(forwarding::SYSCTL)).unwrap_or_default(),
+        ForwardDefault::Deny => Vec::new(),
+    };
+    if on.is_empty() {
+        return Findings::default();
+    }
+    let message =
+        format!("this machine forwards {}, and no chain looks at forwarded packets", on.join(" and "));
+    let help = "write `forward = \"deny\"` under [default] in the site's policy, to let only replies through; if it is not meant to \
+                forward, switch net.ipv4.ip_forward and net.ipv6.conf.all.forwarding off";
+    Finding::warning(codes::FORWARDS, message).help(help).into()
+}
+
+fn say_sound(format: Format, args: &CheckArgs, context: &Context) {
     let rules = context.policy.rules.len();
-    if as_json {
-        report::object(json!({ "rules": rules, "kernel": args.kernel }), &context.findings, &context.sources);
-    } else {
-        context.warn(false);
+    print(format, json!({ "rules": rules, "kernel": args.kernel }), &context.findings, &context.sources);
+    if format == Format::Text {
         let warnings = context.findings.iter().count();
         let kernel = if args.kernel { ", and the kernel takes them" } else { "" };
         report::say(&format!("the policy is sound: {rules} rules in force{kernel}, {warnings} warnings\n"));
     }
-    ExitCode::SUCCESS
+}
+
+fn print(format: Format, fields: serde_json::Value, findings: &Findings, sources: &SourceMap) {
+    match format {
+        Format::Text => report::findings(findings, sources),
+        Format::Json => report::object(fields, findings, sources),
+        Format::Junit => report::say(&render_junit(findings, sources)),
+    }
 }
 
 /// Applies a ruleset in a network namespace that ends with this process.

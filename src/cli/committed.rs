@@ -6,15 +6,18 @@ use crate::diag::SourceMap;
 use crate::model::{AddressBook, resolve};
 use crate::policy::{Layer, parse};
 use crate::ruleset::Ruleset;
-use crate::store::{Generation, Store, StoreError};
-use std::path::Path;
+use crate::store::{Generation, ListFile, Store};
+use crate::types::AddressList;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-/// The ruleset of the generation in force, without what is looked up; `None` before the first.
-pub(super) fn ruleset(state_dir: &Path) -> Result<Option<Ruleset>, StoreError> {
-    Ok(Store::read_only(state_dir).in_force()?.as_ref().and_then(of))
-}
-
-pub(super) fn of(generation: &Generation) -> Option<Ruleset> {
+/// The ruleset of a generation that the store keeps, without what is looked up. `parsed` has lists that are in memory already,
+/// by the hash of their content.
+pub(super) fn of(
+    generation: &Generation,
+    store: &Store,
+    parsed: &BTreeMap<String, AddressList>,
+) -> Option<Ruleset> {
     let mut sources = SourceMap::default();
     let add = |input: &crate::store::Input| (sources.add(&input.name, &input.text), Layer(input.layer));
     let files: Vec<_> = generation.inputs.iter().map(add).collect();
@@ -22,10 +25,12 @@ pub(super) fn of(generation: &Generation) -> Option<Ruleset> {
     if findings.has_errors() {
         return None;
     }
-    let lists = generation.lists.iter().map(|list| {
-        let contents = facts::list_ranges(&list.text).ok()?;
+    let list = |list: &ListFile| -> Option<(PathBuf, AddressList)> {
+        let known = parsed.get(&list.sha256).cloned();
+        let contents = known.or_else(|| store.list(list).ok().map(|contents| contents.list))?;
         Some((list.path.clone(), contents))
-    });
-    let book = AddressBook { lists: lists.collect::<Option<_>>()?, ..facts::book_of(&generation.facts)? };
+    };
+    let lists = generation.lists.iter().map(list).collect::<Option<_>>()?;
+    let book = AddressBook { lists, ..facts::book_of(&generation.facts)? };
     compile(&policy, &book, &Features::ALL).ok()
 }

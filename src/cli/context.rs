@@ -1,10 +1,10 @@
 //! What most verbs begin with: the files read, parsed and resolved, and the facts that the policy asks for.
 
-use super::facts::{self, ListText};
-use super::{Inputs, load, report};
+use super::lists::Lists;
+use super::{Inputs, facts, load, report};
 use crate::compile::{Features, compile};
 use crate::diag::{Findings, SourceMap};
-use crate::model::{AddressBook, Policy, resolve};
+use crate::model::{AddressBook, Policy, management, resolve};
 use crate::policy::{Layer, Settings, parse};
 use crate::ruleset::Ruleset;
 use serde_json::json;
@@ -16,7 +16,7 @@ pub(super) struct Context {
     pub(super) settings: Settings,
     pub(super) policy: Policy,
     pub(super) book: AddressBook,
-    pub(super) lists: Vec<ListText>,
+    pub(super) lists: Lists,
     /// Warnings only.
     pub(super) findings: Findings,
 }
@@ -41,9 +41,9 @@ impl Unsound {
 impl Context {
     pub(super) fn load(inputs: &Inputs) -> Result<Self, Unsound> {
         let loaded = load::load(inputs);
-        let (sources, settings, files, mut findings) =
+        let (mut sources, settings, mut files, mut findings) =
             (loaded.sources, loaded.settings, loaded.files, loaded.findings);
-        let parsed = match parse(&sources, &files) {
+        let mut parsed = match parse(&sources, &files) {
             Ok(parsed) if !findings.has_errors() => parsed,
             // What a file says that was not read would be missing in what is resolved.
             Ok(_) => return Err(Unsound { sources, findings }),
@@ -52,9 +52,10 @@ impl Context {
                 return Err(Unsound { sources, findings });
             }
         };
+        findings.extend(management::fall_back(&mut sources, &mut files, &mut parsed));
         let (policy, more) = resolve(&parsed);
         findings.extend(more);
-        let facts = facts::gather(&settings, &policy, inputs.names.as_deref());
+        let facts = facts::gather(&settings, &policy, inputs);
         findings.extend(facts.findings);
         if findings.has_errors() {
             return Err(Unsound { sources, findings });

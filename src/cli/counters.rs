@@ -2,7 +2,7 @@
 
 use super::{Inputs, report};
 use crate::netlink::{Kernel, NfTables};
-use crate::ruleset::{ObjectDef, Ruleset};
+use crate::ruleset::{Expr, ObjectDef, Ruleset, Verdict};
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
@@ -24,6 +24,8 @@ pub(super) struct CountersArgs {
 pub(super) struct Counter {
     pub(super) name: String,
     pub(super) direction: String,
+    /// Its packets pass, and would be denied: a rule or a default in audit mode.
+    pub(super) audit: bool,
     pub(super) packets: u64,
     pub(super) bytes: u64,
 }
@@ -52,12 +54,24 @@ fn counters(held: &Ruleset) -> Vec<Counter> {
     let counter = |(object, value): (&String, &crate::ruleset::Object)| match value.kind {
         ObjectDef::Counter { packets, bytes } => {
             let (direction, name) = object.split_once('.')?;
+            let audit = is_audit(held, direction, name);
             let name = if name == "default" { format!("default.{direction}") } else { name.to_owned() };
-            Some(Counter { name, direction: direction.to_owned(), packets, bytes })
+            Some(Counter { name, direction: direction.to_owned(), audit, packets, bytes })
         }
         ObjectDef::CtHelper { .. } => None,
     };
     held.objects.iter().filter_map(counter).collect()
+}
+
+fn is_audit(held: &Ruleset, direction: &str, name: &str) -> bool {
+    let ends_in = |chain: String, verdict: Verdict| {
+        let rules = held.chains.get(&chain).map_or(&[][..], |chain| &chain.rules);
+        rules.iter().any(|rule| rule.exprs.last() == Some(&Expr::Verdict(verdict.clone())))
+    };
+    if name == "default" {
+        return ends_in(format!("{direction}.denied"), Verdict::Accept);
+    }
+    ["4", "6"].iter().any(|family| ends_in(format!("{direction}{family}.rule.{name}"), Verdict::Return))
 }
 
 fn print(counters: &[Counter], as_json: bool) {
@@ -66,7 +80,10 @@ fn print(counters: &[Counter], as_json: bool) {
         return;
     }
     let width = counters.iter().map(|counter| counter.name.len()).max().unwrap_or(0);
-    for Counter { name, direction, packets, bytes } in counters {
-        report::say(&format!("{direction:<3} {name:<width$} {packets:>12} packets {bytes:>15} octets\n"));
+    for Counter { name, direction, audit, packets, bytes } in counters {
+        let audit = if *audit { "  (audit: they pass, and would be denied)" } else { "" };
+        report::say(&format!(
+            "{direction:<3} {name:<width$} {packets:>12} packets {bytes:>15} octets{audit}\n"
+        ));
     }
 }

@@ -1,14 +1,15 @@
-//! What the policy asks of this machine: servers, interfaces, list files.
+//! What the policy asks of this machine: servers, interfaces, local users, list files.
 
+use super::Inputs;
+use super::lists::{self, Lists};
 use super::load::unreadable;
 use crate::diag::{Finding, Findings, codes};
 use crate::host::files::{self, Owner};
-use crate::host::{interfaces, resolvconf};
-use crate::model::{AddressBook, LearnedAddress, ListRef, Policy, Rule, never};
+use crate::host::{interfaces, resolvconf, root, users};
+use crate::model::{AddressBook, LearnedAddress, Policy, Rule, Source, User, never};
 use crate::policy::{Settings, parse_names};
-use crate::store;
-use crate::types::{AddrRange, HostName, ListErrors, parse_list};
-use std::collections::BTreeSet;
+use crate::store::{self, Store};
+use crate::types::{AddrRange, HostName};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -18,21 +19,23 @@ const DNS: u16 = 53;
 /// Addresses that `--names` gives have no TTL: they live for a day.
 const GIVEN_LIFE: Duration = Duration::from_secs(86_400);
 
-pub(super) use crate::store::ListText;
-
 /// The facts, and what is wrong with them.
 pub(super) struct Facts {
     pub(super) book: AddressBook,
-    pub(super) lists: Vec<ListText>,
+    pub(super) lists: Lists,
     pub(super) findings: Findings,
 }
 
-pub(super) fn gather(settings: &Settings, policy: &Policy, names: Option<&Path>) -> Facts {
-    let mut facts = Facts { book: AddressBook::default(), lists: Vec::new(), findings: Findings::default() };
-    facts.servers(settings, policy);
+/// List files and resolv.conf are those under `inputs.root`; the interfaces are this machine's.
+pub(super) fn gather(settings: &Settings, policy: &Policy, inputs: &Inputs) -> Facts {
+    let mut facts =
+        Facts { book: AddressBook::default(), lists: Lists::default(), findings: Findings::default() };
+    facts.servers(settings, policy, &inputs.root);
     facts.interfaces();
-    facts.lists(policy);
-    if let Some(path) = names {
+    facts.users(policy, &inputs.root);
+    let store = Store::read_only(&settings.state_dir);
+    facts.lists = lists::read(policy, &inputs.root, store, &mut facts.book, &mut facts.findings);
+    if let Some(path) = &inputs.names {
         facts.given_names(path);
         facts.refused_addresses(policy);
     }
@@ -41,8 +44,8 @@ pub(super) fn gather(settings: &Settings, policy: &Policy, names: Option<&Path>)
 
 impl Facts {
     /// The servers to ask, and what a group with `resolv-conf` holds: those of the settings, else those of resolv.conf.
-    fn servers(&mut self, settings: &Settings, policy: &Policy) {
-        let in_use = policy.rules.iter().find(|rule| rule.peers.resolv_conf);
+    fn servers(&mut self, settings: &Settings, policy: &Policy, root: &Path) {
+        let in_use = policy.rules.iter().find(|rule| rule.peers.has(&Source::ResolvConf));
         if let Some(servers) = &settings.resolver.servers {
             self.book.dns_servers.clone_from(servers);
             self.book.resolv_conf = servers.iter().map(SocketAddr::ip).collect();
@@ -51,7 +54,7 @@ impl Facts {
             }
             return;
         }
-        match resolvconf::servers(Path::new("/")) {
+        match resolvconf::servers(root) {
             Ok(servers) => {
                 if let (true, Some(rule)) = (servers.behind.is_empty(), in_use) {
                     self.no_server("resolv.conf names no server", rule);
@@ -68,7 +71,8 @@ impl Facts {
                 self.book.resolv_conf = servers.behind;
             }
             Err(error) => {
-                let message = format!("{}: {error}", resolvconf::PATH);
+                let message =
+                    format!("{}: {error}", root::shown(root, Path::new(resolvconf::PATH)).display());
                 let help = "make it readable, or name the servers in portgrave.toml: [resolver] servers = [\"192.0.2.53\"]";
                 self.findings.push(Finding::error(codes::NO_SERVERS, message).help(help));
             }
@@ -99,52 +103,31 @@ impl Facts {
         }
     }
 
-    fn lists(&mut self, policy: &Policy) {
-        let lists: BTreeSet<(&ListRef, crate::diag::Span)> = policy
-            .rules
-            .iter()
-            .flat_map(|rule| rule.peers.lists.iter().map(|list| (list, rule.origin)))
-            .collect();
-        for (list, origin) in lists {
-            if self.book.lists.contains_key(&list.path) {
-                continue;
-            }
-            match files::read(&list.path, Owner::Caller) {
-                Ok(text) => self.list(list, origin, text),
-                Err(error) => self.findings.push(unreadable(&list.path, &error).at(origin)),
-            }
-        }
-    }
-
-    fn list(&mut self, list: &ListRef, origin: crate::diag::Span, text: String) {
-        let shown = list.path.display();
-        match parse_list(&text) {
-            Ok(contents) => {
-                if contents.ranges.is_empty() {
-                    let message = format!("the list {shown} of @{} is empty: it matches nobody", list.group);
-                    self.findings.push(
-                        Finding::warning(codes::EMPTY_LIST, message)
-                            .at(origin)
-                            .help("fill it, or take the group out of the rule"),
-                    );
+    /// A user that is not there now matches nobody.
+    fn users(&mut self, policy: &Policy, root: &Path) {
+        for rule in &policy.rules {
+            for user in &rule.users {
+                let User::Name(name) = user else { continue };
+                let uid = users::uid(root, name);
+                match &uid {
+                    Ok(Some(_)) => {}
+                    Ok(None) => {
+                        let message = format!("there is no local user \"{name}\" now: it matches nobody");
+                        let help =
+                            "it is looked up again at each apply; see `getent passwd`, or write its number";
+                        let finding = Finding::warning(codes::NO_USER, message).at(rule.origin);
+                        self.findings.push(finding.help(help));
+                    }
+                    Err(error) => {
+                        let message = format!("the local user \"{name}\" cannot be looked up: {error}");
+                        let help = "write its number in place of its name, or see that passwd can be read";
+                        self.findings.push(
+                            Finding::error(codes::USERS_UNREADABLE, message).at(rule.origin).help(help),
+                        );
+                    }
                 }
-                self.book.lists.insert(list.path.clone(), contents.ranges);
-                self.lists.push(ListText { path: list.path.clone(), text });
+                self.book.users.insert(name.clone(), uid.unwrap_or(None));
             }
-            Err(errors) => self.list_errors(&shown.to_string(), origin, &errors),
-        }
-    }
-
-    fn list_errors(&mut self, shown: &str, origin: crate::diag::Span, errors: &ListErrors) {
-        let help = "write one address, prefix or range a line; `#` and `;` begin a comment";
-        for (line, error) in &errors.first {
-            let message = format!("{shown}:{line}: {error}");
-            self.findings.push(Finding::error(codes::BAD_LIST_LINE, message).at(origin).help(help));
-        }
-        let more = errors.count - errors.first.len();
-        if more > 0 {
-            let message = format!("{shown}: {more} more lines are wrong");
-            self.findings.push(Finding::error(codes::BAD_LIST_LINE, message).at(origin).help(help));
         }
     }
 
@@ -184,7 +167,9 @@ impl Facts {
         let given = self.book.names.iter().filter(|(name, _)| policy.names.contains_key(*name));
         let addresses =
             given.flat_map(|(name, list)| list.iter().map(move |learned| (name, learned.address)));
-        let left_out = addresses.filter(|(_, address)| never::refuses(&self.book, *address));
+        let opened = |name: &HostName| policy.names.get(name).map_or(&[][..], |names| &names.allow_net);
+        let left_out =
+            addresses.filter(|(name, address)| !never::may_stand(&self.book, opened(name), *address));
         let warnings: Vec<Finding> = left_out.map(|(name, address)| left_out_of(name, address)).collect();
         warnings.into_iter().for_each(|warning| self.findings.push(warning));
     }
@@ -196,11 +181,6 @@ fn left_out_of(name: &HostName, address: IpAddr) -> Finding {
     Finding::warning(codes::ADDRESS_LEFT_OUT, message).help(help)
 }
 
-/// The ranges of a list's text.
-pub(super) fn list_ranges(text: &str) -> Result<Vec<AddrRange>, ListErrors> {
-    parse_list(text).map(|contents| contents.ranges)
-}
-
 /// The facts as the store keeps them.
 pub(super) fn stored(book: &AddressBook) -> store::Facts {
     store::Facts {
@@ -210,6 +190,7 @@ pub(super) fn stored(book: &AddressBook) -> store::Facts {
         connected: book.connected.iter().map(ToString::to_string).collect(),
         broadcast: book.broadcast.clone(),
         agent_uid: book.agent_uid,
+        users: book.users.clone(),
     }
 }
 
@@ -221,6 +202,7 @@ pub(super) fn book_of(facts: &store::Facts) -> Option<AddressBook> {
         connected: facts.connected.iter().map(|text| text.parse().ok()).collect::<Option<_>>()?,
         broadcast: facts.broadcast.clone(),
         agent_uid: facts.agent_uid,
+        users: facts.users.clone(),
         ..AddressBook::default()
     })
 }

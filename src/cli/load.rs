@@ -3,9 +3,10 @@
 use super::Inputs;
 use crate::diag::{FileId, Finding, Findings, SourceMap, codes, did_you_mean};
 use crate::host::files::{self, Directory, FileError, Owner};
+use crate::host::root;
 use crate::policy::{Layer, Settings, Spanned, parse_settings};
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where the settings are when nothing else is said.
 const DEFAULT_CONFIG: &str = "/etc/portgrave/portgrave.toml";
@@ -26,6 +27,9 @@ pub(super) fn load(inputs: &Inputs) -> Loaded {
         findings: Findings::default(),
         owner: if named { Owner::Caller } else { Owner::Root },
     };
+    if let Err(error) = root::directory(&inputs.root) {
+        loader.unreadable(&inputs.root, &files::opening(error));
+    }
     let settings = loader.settings(inputs.config.as_deref());
     if !inputs.policy.is_empty() {
         for (layer, path) in (0..).zip(&inputs.policy) {
@@ -50,30 +54,29 @@ impl Loader {
     fn settings(&mut self, named: Option<&Path>) -> Option<Settings> {
         let path = named.unwrap_or(Path::new(DEFAULT_CONFIG));
         let owner = if named.is_some() { Owner::Caller } else { Owner::Root };
-        let file = match files::read(path, owner) {
-            Ok(text) => Some(self.sources.add(path.display().to_string(), text)),
-            Err(FileError::Missing) if named.is_none() => None,
-            Err(error) => {
-                self.unreadable(path, &error);
-                return None;
+        let mut texts = Vec::new();
+        match files::read(path, owner) {
+            Err(FileError::Missing) if named.is_none() => {}
+            read => texts.push((path.to_owned(), read)),
+        }
+        texts.extend(drop_ins(&drop_in_directory(path), owner));
+        let mut read = Vec::new();
+        let mut unread = false;
+        for (path, text) in texts {
+            match text {
+                Ok(text) => read.push(self.sources.add(path.display().to_string(), text)),
+                Err(error) => {
+                    self.unreadable(&path, &error);
+                    unread = true;
+                }
             }
-        };
-        self.no_drop_ins(&path.with_extension("d"));
-        match parse_settings(&self.sources, file) {
-            Ok(settings) => Some(settings),
+        }
+        match parse_settings(&self.sources, read) {
+            Ok(settings) => (!unread).then_some(settings),
             Err(findings) => {
                 self.findings.extend(findings);
                 None
             }
-        }
-    }
-
-    fn no_drop_ins(&mut self, directory: &Path) {
-        for name in files::toml_names(directory).unwrap_or_default() {
-            let path = directory.join(name);
-            let message = format!("{}: drop-ins of portgrave.toml are not built yet", path.display());
-            let help = "move what it says into portgrave.toml";
-            self.findings.push(Finding::error(codes::NOT_YET, message).help(help));
         }
     }
 
@@ -154,6 +157,27 @@ impl Loader {
     }
 }
 
+/// `/etc/portgrave/portgrave.d` for `/etc/portgrave/portgrave.toml`.
+fn drop_in_directory(settings: &Path) -> PathBuf {
+    if settings.extension().is_some_and(|extension| extension == "toml") {
+        return settings.with_extension("d");
+    }
+    let mut name = settings.as_os_str().to_owned();
+    name.push(".d");
+    name.into()
+}
+
+/// The texts of the drop-ins in the order of their names; there need not be any.
+fn drop_ins(path: &Path, owner: Owner) -> Vec<(PathBuf, Result<String, FileError>)> {
+    let listed = Directory::open(path, owner)
+        .and_then(|directory| directory.policies().map(|names| (directory, names)));
+    match listed {
+        Err(FileError::Missing) => Vec::new(),
+        Err(error) => vec![(path.to_owned(), Err(error))],
+        Ok((directory, names)) => names.iter().map(|name| (path.join(name), directory.read(name))).collect(),
+    }
+}
+
 /// The finding that a file is not read.
 pub(super) fn unreadable(path: &Path, error: &FileError) -> Finding {
     let code = match error {
@@ -170,7 +194,6 @@ pub(super) fn unreadable(path: &Path, error: &FileError) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
 
     /// Settings in a directory of their own, with a file in each layer.
     fn site(more: &str) -> (tempfile::TempDir, PathBuf) {
@@ -196,7 +219,7 @@ mod tests {
 
     fn inputs(config: &Path, policy: &[&Path]) -> Inputs {
         let policy = policy.iter().map(|path| path.to_path_buf()).collect();
-        Inputs { config: Some(config.to_owned()), policy, names: None, json: false }
+        Inputs { config: Some(config.to_owned()), policy, root: "/".into(), names: None, json: false }
     }
 
     /// The last part of each file's name, with its layer.
@@ -255,12 +278,48 @@ mod tests {
     }
 
     #[test]
-    fn drop_ins_of_the_settings_are_never_passed_over_in_silence() {
+    fn drop_ins_of_the_settings_are_read_in_the_order_of_their_names() {
         let (dir, config) = site("");
-        std::fs::create_dir(dir.path().join("portgrave.d")).unwrap();
-        assert!(load(&inputs(&config, &[])).findings.is_empty());
-        std::fs::write(dir.path().join("portgrave.d/10.toml"), "").unwrap();
-        assert_eq!(codes_of(&load(&inputs(&config, &[]))), ["PG103"]);
+        let drop_ins = dir.path().join("portgrave.d");
+        std::fs::create_dir(&drop_ins).unwrap();
+        let write = |name: &str, text: &str| std::fs::write(drop_ins.join(name), text).unwrap();
+        write("20.toml", "[resolver]\ngrace = \"2m\"\n");
+        write("10.toml", "policy = [\"base\"]\n[resolver]\ngrace = \"1m\"\n");
+        write(".hidden.toml", "x");
+        let loaded = load(&inputs(&config, &[]));
+        assert_eq!((codes_of(&loaded), loaded.files.len()), (vec![], 4));
+        assert_eq!(loaded.settings.resolver.grace.as_secs(), 120);
+        write("30.toml", "grace = \"3m\"\n");
+        let loaded = load(&inputs(&config, &[]));
+        let place = loaded.findings.iter().next().and_then(|finding| finding.place).unwrap();
+        assert!(loaded.sources.place(place).ends_with("portgrave.d/30.toml:1:1"));
+        assert_eq!((codes_of(&loaded), loaded.files.len()), (vec!["PG102"], 0));
+    }
+
+    #[test]
+    fn drop_ins_that_others_could_have_written_are_not_taken_and_no_layer_is_read() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let (dir, config) = site("");
+        let drop_ins = dir.path().join("portgrave.d");
+        std::fs::create_dir(&drop_ins).unwrap();
+        let mode = |mode| std::fs::set_permissions(&drop_ins, std::fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o777);
+        let loaded = load(&inputs(&config, &[]));
+        assert_eq!((codes_of(&loaded), loaded.files.len()), (vec!["PG409"], 0));
+        mode(0o755);
+        symlink("../portgrave.toml", drop_ins.join("10.toml")).unwrap();
+        assert_eq!(codes_of(&load(&inputs(&config, &[]))), ["PG407"]);
+        std::fs::remove_dir_all(&drop_ins).unwrap();
+        std::fs::write(&drop_ins, "").unwrap();
+        assert_eq!(codes_of(&load(&inputs(&config, &[]))), ["PG402"]);
+    }
+
+    #[test]
+    fn the_directory_of_drop_ins_is_called_as_the_settings_are() {
+        let of = |path: &str| drop_in_directory(Path::new(path)).display().to_string();
+        assert_eq!(of(DEFAULT_CONFIG), "/etc/portgrave/portgrave.d");
+        assert_eq!(of("other.toml"), "other.d");
+        assert_eq!(of("/x/other.conf"), "/x/other.conf.d");
     }
 
     #[test]

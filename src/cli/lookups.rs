@@ -71,8 +71,8 @@ fn wanted(context: &Context) -> Wanted {
     let settings = &context.settings.resolver;
     let names =
         context.policy.names.iter().map(|(name, of_groups)| (name.clone(), keeping(settings, of_groups)));
-    let rules = context.policy.rules.iter().filter(|rule| !rule.peers.names.is_empty());
-    let reached = |rule: &crate::model::Rule| rule.peers.names.iter().cloned().collect::<BTreeSet<_>>();
+    let rules = context.policy.rules.iter().filter(|rule| rule.peers.names().next().is_some());
+    let reached = |rule: &crate::model::Rule| rule.peers.names().cloned().collect::<BTreeSet<_>>();
     Wanted {
         names: names.collect(),
         rules: rules.map(|rule| (rule.name.clone(), reached(rule))).collect(),

@@ -7,13 +7,16 @@ mod context;
 mod counters;
 mod facts;
 mod flush;
+mod lists;
 mod load;
 mod lookups;
 mod plan;
 mod report;
+mod services;
 mod show;
 mod status;
 
+use crate::host;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,7 +29,7 @@ const USAGE: u8 = 64;
     name = "portgrave",
     version,
     about = "An nftables-native firewall agent",
-    long_about = "Reads a port policy in TOML, checks it, compiles it to nftables, applies it in one atomic batch, and reads it \
+    long_about = "Reads a port policy in TOML, checks it, compiles it to nftables, applies it atomically, and reads it \
                   back. Only the table `inet portgrave` is ever written.",
     after_help = "Example:\n  portgrave check --policy policy/clearswift-seg.toml\n\nExit status: 64 for a usage error; \
                   otherwise as each command says."
@@ -44,24 +47,35 @@ enum Verb {
     Apply(apply::ApplyArgs),
     Counters(counters::CountersArgs),
     Status(status::StatusArgs),
+    Services(services::ServicesArgs),
     Flush(flush::FlushArgs),
 }
 
 /// Where the policy comes from.
 #[derive(Args, Clone, Debug)]
 struct Inputs {
-    /// Another portgrave.toml than /etc/portgrave/portgrave.toml
+    /// Another portgrave.toml than /etc/portgrave/portgrave.toml; its drop-ins are FILE.d/*.toml (without its `.toml`)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A policy file or a directory of them, in place of all layers; repeated: each a layer above the one before
     #[arg(long, value_name = "FILE-or-DIR")]
     policy: Vec<PathBuf>,
+    /// Read list files, resolv.conf and passwd under DIR (not portgrave.toml, nor what --policy names)
+    #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
+    root: PathBuf,
     /// The addresses of host names, in place of DNS (TOML: "repo.example.net" = ["192.0.2.7"])
     #[arg(long, value_name = "FILE")]
     names: Option<PathBuf>,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
+}
+
+impl Inputs {
+    /// Whether the policy is meant for the machine on which this runs.
+    fn are_this_machines(&self) -> bool {
+        self.policy.is_empty() && host::root::is_machine(&self.root)
+    }
 }
 
 /// Runs the command line of this process.
@@ -81,6 +95,7 @@ pub fn main() -> ExitCode {
         Verb::Apply(args) => apply::run(&args),
         Verb::Counters(args) => counters::run(&args),
         Verb::Status(args) => status::run(&args),
+        Verb::Services(args) => services::run(&args),
         Verb::Flush(args) => flush::run(&args),
     }
 }

@@ -1,7 +1,7 @@
 //! `plan`: what `apply` would change.
 
 use super::context::{Context, nothing_done};
-use super::{Inputs, lookups, report};
+use super::{Inputs, committed, lookups, report};
 use crate::apply;
 use crate::netlink::NfTables;
 use crate::plan::diff;
@@ -32,11 +32,12 @@ pub(super) fn run(args: &PlanArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let store = Store::read_only(&context.settings.state_dir);
     if args.inputs.names.is_none() {
-        let store = Store::read_only(&context.settings.state_dir);
         lookups::recall(&mut context, &store);
     }
-    let committed = super::committed::ruleset(&context.settings.state_dir).map_err(|error| error.to_string());
+    let in_force = store.in_force().map_err(|error| error.to_string());
+    let committed = in_force.map(|generation| committed::of(&generation?, &store, &context.lists.parsed));
     let held = match committed.and_then(|committed| held(&committed)) {
         Ok(held) => held,
         Err(message) => {

@@ -69,8 +69,8 @@ fn ruleset_json(ruleset: &Ruleset, context: &Context) -> Value {
         .sets
         .iter()
         .map(|(name, set)| {
-            let elements = set.elements.known().into_iter().flatten();
-            let words: Vec<String> = elements.map(|(key, value)| element_words(set, key, value)).collect();
+            let elements = set.elements.iter();
+            let words: Vec<String> = elements.map(|(key, value)| element_words(set, &key, value)).collect();
             let key: Vec<&str> = set.key.iter().map(|field| field.name()).collect();
             json!({ "name": name, "key": key.join(" . "), "size": set.size, "elements": words })
         })

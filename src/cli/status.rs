@@ -4,13 +4,14 @@ use super::{Inputs, committed, load, lookups, report};
 use crate::apply;
 use crate::diag::Findings;
 use crate::host::clock;
-use crate::model::LearnedAddress;
+use crate::model::{LearnedAddress, management};
 use crate::netlink::NfTables;
 use crate::plan::diff;
 use crate::ruleset::Ruleset;
-use crate::store::{Generation, Store, StoreError, remaining};
+use crate::store::{Generation, HeldBack, Store, StoreError, remaining};
 use clap::Args;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 #[derive(Args)]
@@ -26,28 +27,45 @@ pub(super) struct StatusArgs {
 
 const NO_DAEMON: u8 = 3;
 
+const AFTER_MANAGEMENT: &str = "write the site's rules in its policy directory (/etc/portgrave/policy.d), the way in for \
+                                administrators first; then `portgrave check`, `portgrave apply`";
+
 pub(super) fn run(args: &StatusArgs) -> ExitCode {
     let loaded = load::load(&args.inputs);
     let store = Store::read_only(&loaded.settings.state_dir);
     let generation = store.in_force();
-    let (kernel, degraded) = kernel_state(&generation);
+    let (kernel, differs) = kernel_state(&store, &generation);
+    let (held_back, unknown) = match store.held_back() {
+        Ok(lists) => (lists, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    let degraded = differs || !held_back.is_empty() || unknown.is_some();
+    let error = generation.as_ref().err().map(ToString::to_string).or(unknown);
     let names = names(&store);
     if args.inputs.json {
         let mut fields = generation_fields(generation.as_ref().ok().and_then(Option::as_ref));
         fields["daemon"] = json!(false);
         fields["kernel"] = json!(kernel);
         fields["names"] = names.iter().map(name_json).collect();
-        fields["error"] = json!(generation.as_ref().err().map(ToString::to_string));
+        fields["held_back"] = json!(held_back);
+        fields["error"] = json!(error);
         report::object(fields, &Findings::default(), &loaded.sources);
     } else {
         print(&generation, kernel, &names);
+        for HeldBack { path, why } in &held_back {
+            report::say(&format!("list {}: {why}: what was in force stays\n", path.display()));
+        }
+        if let (Ok(_), Some(error)) = (&generation, &error) {
+            report::say(&format!("{error}\n"));
+        }
     }
     if degraded { ExitCode::FAILURE } else { ExitCode::from(NO_DAEMON) }
 }
 
 /// What the kernel holds, in words, and whether that is less than it should be.
-fn kernel_state(generation: &Result<Option<Generation>, StoreError>) -> (String, bool) {
-    let wanted = generation.as_ref().ok().and_then(Option::as_ref).and_then(committed::of);
+fn kernel_state(store: &Store, generation: &Result<Option<Generation>, StoreError>) -> (String, bool) {
+    let wanted = generation.as_ref().ok().and_then(Option::as_ref);
+    let wanted = wanted.and_then(|generation| committed::of(generation, store, &BTreeMap::new()));
     let held = match apply::held(&mut NfTables, &mut || wanted.clone()) {
         Ok(held) => held,
         Err(error) => return (error.to_string(), true),
@@ -96,8 +114,14 @@ fn generation_fields(generation: Option<&Generation>) -> Value {
         "generation": generation.map(|generation| generation.number),
         "applied": generation.map(|generation| clock::utc(generation.applied)),
         "fingerprint": generation.map(|generation| &generation.fingerprint),
+        "management": generation.map(is_management),
         "files": generation.map(|generation| generation.inputs.iter().map(|input| &input.name).collect::<Vec<_>>()),
     })
+}
+
+/// Whether the policy in force is the one for a machine without rules.
+fn is_management(generation: &Generation) -> bool {
+    generation.inputs.iter().any(|input| input.name == management::NAME)
 }
 
 fn name_json((name, left): &(String, Vec<LearnedAddress>)) -> Value {
@@ -116,6 +140,10 @@ fn print(
             let applied = clock::utc(generation.applied);
             report::say(&format!("generation {}, applied at {applied}\n", generation.number));
             report::say(&format!("files: {}\n", files.join(", ")));
+            if is_management(generation) {
+                let why = format!("no file has a rule: {}", management::SUMMARY);
+                report::say(&format!("policy: management, since {why}\nnext: {AFTER_MANAGEMENT}\n"));
+            }
         }
         Ok(None) => report::say("no generation yet\n"),
         Err(error) => report::say(&format!("{error}\n")),

@@ -1,30 +1,24 @@
 //! The base chains and the lookups that every packet passes: state, loopback, then one dispatch to the chain of its family,
 //! protocol and port.
 
+use super::chains::{other_chain, port_chain};
 use super::key::{self, KeyBytes};
+use super::rule_chain::is_needed;
 use super::{Build, Side, denied_chain, rejected_chain};
-use crate::model::{Action, BaselineRule};
+use crate::model::{Action, BaselineRule, DefaultAction};
 use crate::ruleset::{
     BaseChain, Chain, ChainPolicy, ElementKey, ElementValue, Field, Hook, Part, RuleBuilder, SetData, Verdict,
 };
-use crate::types::{Direction, Family, PortMatch, PortRange, Protocol};
+use crate::types::{Direction, Family, Protocol};
 use std::collections::BTreeMap;
 
 /// The priority of `filter` in nftables.
-const FILTER_PRIORITY: i32 = 0;
+pub(super) const FILTER_PRIORITY: i32 = 0;
 
 const CT_INVALID: u32 = 1;
-const CT_ESTABLISHED: u32 = 2;
-const CT_RELATED: u32 = 4;
+pub(super) const CT_ESTABLISHED: u32 = 2;
+pub(super) const CT_RELATED: u32 = 4;
 const CT_UNTRACKED: u32 = 64;
-
-pub(super) fn port_chain(side: Side, protocol: Protocol, special: bool) -> String {
-    format!("{}.{}{}", side.prefix(), protocol.as_str(), if special { ".special" } else { "" })
-}
-
-pub(super) fn other_chain(side: Side) -> String {
-    format!("{}.other", side.prefix())
-}
 
 fn sides(direction: Direction) -> [Side; 2] {
     Family::BOTH.map(|family| Side { direction, family })
@@ -36,9 +30,7 @@ impl Build<'_> {
         self.baseline_chains(direction);
         self.rule_objects(direction);
         for side in sides(direction) {
-            self.never_set(side.family);
-            self.port_chains(side);
-            self.other_chain(side);
+            self.side_chains(side);
         }
         self.state_map(direction);
         self.dispatch_map(direction);
@@ -48,13 +40,13 @@ impl Build<'_> {
 
     /// Every rule has its counter, and its chain if it needs one, whether or not it has a peer yet.
     fn rule_objects(&mut self, direction: Direction) {
-        for (index, rule) in
-            self.policy.rules.iter().enumerate().filter(|(_, rule)| rule.direction.has(direction))
-        {
+        for (index, rule) in self.rules_of(direction) {
             self.rule_counter(direction, rule);
-            if rule.helper.is_some() && rule.action == Action::Allow {
+            if rule.decides() && is_needed(rule) {
                 for side in sides(direction) {
-                    self.rule_chain(side, index);
+                    if self.applies(side, rule) {
+                        self.rule_chain(side, index);
+                    }
                 }
             }
         }
@@ -99,7 +91,7 @@ impl Build<'_> {
     fn dispatch_map(&mut self, direction: Direction) {
         let mut elements = BTreeMap::new();
         for side in sides(direction) {
-            for protocol in Protocol::ALL {
+            for protocol in self.protocols(direction) {
                 let mut next = 0_u32;
                 for special in self.special_ports(side, protocol) {
                     let first = u32::from(special.first());
@@ -128,39 +120,26 @@ impl Build<'_> {
         self.add_set(format!("{}.family", direction.as_str()), map);
     }
 
-    /// The ports of a protocol that need more than counter maps: a rule's helper, or a baseline rule of that port. Sorted
-    /// and disjoint.
-    pub(super) fn special_ports(&self, side: Side, protocol: Protocol) -> Vec<PortRange> {
-        let mut ports = self.baseline_ports(side, protocol);
-        for (_, rule) in self.rules(side.direction, Action::Allow).filter(|(_, rule)| rule.helper.is_some()) {
-            ports.extend(rule.ports.iter().filter_map(|entry| match entry {
-                PortMatch::Ports(of, range) if *of == protocol => Some(*range),
-                PortMatch::Ports(..) | PortMatch::Any => None,
-            }));
-        }
-        ports.sort_unstable();
-        let mut merged: Vec<PortRange> = Vec::new();
-        for range in ports {
-            match merged.last_mut() {
-                Some(before) if range.first() <= before.last() => {
-                    let last = before.last().max(range.last());
-                    *before = PortRange::new(before.first(), last).unwrap_or(*before);
-                }
-                _ => merged.push(range),
-            }
-        }
-        merged
-    }
-
     fn denied_chain(&mut self, direction: Direction) {
         let counter = self.counter(direction, "default", None);
-        self.append(&denied_chain(direction), RuleBuilder::new().counter(&counter).verdict(Verdict::Drop));
-        let rejects = self.rules(direction, Action::Reject).next().is_some();
-        if rejects {
+        let default = self.policy.default.of(direction);
+        let consequence = match default {
+            DefaultAction::Deny => Verdict::Drop,
+            DefaultAction::Reject => Verdict::Goto(rejected_chain(direction)),
+            DefaultAction::Audit => Verdict::Accept,
+        };
+        self.append(&denied_chain(direction), RuleBuilder::new().counter(&counter).verdict(consequence));
+        if self.rejects(direction) {
             let chain = rejected_chain(direction);
             self.append(&chain, RuleBuilder::new().reject_tcp_reset());
             self.append(&chain, RuleBuilder::new().reject_port_unreachable());
         }
+    }
+
+    /// Whether anything new of a direction is rejected.
+    pub(super) fn rejects(&self, direction: Direction) -> bool {
+        self.policy.default.of(direction) == DefaultAction::Reject
+            || self.rules_of(direction).any(|(_, rule)| rule.decides() && rule.action == Action::Reject)
     }
 }
 

@@ -1,10 +1,11 @@
 //! The rules under `baseline.*`: what the agent does by itself, before the site's rules.
 
 use super::base::loopback_rule;
+use super::chains::never_set;
 use super::key::{self, KeyBytes};
-use super::ports::{loopback_v4, never_set};
+use super::rule_chain::has_helper;
 use super::{Build, Side};
-use crate::model::{Action, BaselineRule, never};
+use crate::model::{BaselineRule, never};
 use crate::ruleset::{Field, Part, RuleBuilder, Set, SetData, Verdict};
 use crate::types::{AddrRange, Direction, Family, PortRange, Protocol};
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ impl Build<'_> {
         if self.has(BaselineRule::TcpNewIsSyn) {
             self.not_syn_chain(direction);
         }
+        self.container_chain(direction);
     }
 
     fn established_chain(&mut self, direction: Direction) {
@@ -67,7 +69,7 @@ impl Build<'_> {
         }
     }
 
-    /// What cites a tracked flow: ICMP errors and the FTP helper's data, nothing else.
+    /// What cites a tracked flow: ICMP errors, the FTP helper's data and this machine's own resets, nothing else.
     fn related_chain(&mut self, direction: Direction) {
         let chain = format!("{}.related", direction.as_str());
         self.loopback_line(direction, &chain);
@@ -75,6 +77,7 @@ impl Build<'_> {
             let counter = self.counter(direction, "baseline.related", None);
             self.icmp_error_lines(&chain, &counter);
             self.ftp_data_lines(direction, &chain, &counter);
+            self.reset_line(direction, &chain, &counter);
         }
         let dropped = self.counter(direction, "baseline.related.dropped", None);
         self.append(&chain, RuleBuilder::new().counter(&dropped).verdict(Verdict::Drop));
@@ -87,20 +90,31 @@ impl Build<'_> {
         }
     }
 
+    /// The kernel takes the reset by which this machine rejects a packet as related to it.
+    fn reset_line(&mut self, direction: Direction, chain: &str, counter: &str) {
+        if direction == Direction::Out && self.rejects(Direction::In) {
+            let reset = RuleBuilder::new().tcp_reset();
+            self.append(chain, reset.counter(counter).verdict(Verdict::Accept));
+        }
+    }
+
     /// Active data come from port 20 of the server, against the control connection; passive data go with it, so from a peer
     /// that has opened one this way.
     fn ftp_data_lines(&mut self, direction: Direction, chain: &str, counter: &str) {
         let data = PortRange::new(1024, u16::MAX).expect("in order");
-        let helper = |direction| self.rules(direction, Action::Allow).any(|(_, rule)| rule.helper.is_some());
-        let (with_control, against_control) = (helper(direction), helper(opposite(direction)));
-        if against_control {
+        let helped = |direction, family| {
+            let side = Side { direction, family };
+            self.rules_of(direction).any(|(_, rule)| has_helper(rule) && self.applies(side, rule))
+        };
+        let with_control = Family::BOTH.map(|family| helped(direction, family));
+        if Family::BOTH.into_iter().any(|family| helped(opposite(direction), family)) {
             let active =
                 RuleBuilder::new().ct_helper("ftp").source_port(Protocol::Tcp, PortRange::single(20));
             let active = active.destination_port(Protocol::Tcp, data);
             self.append(chain, active.counter(counter).verdict(Verdict::Accept));
         }
-        if with_control {
-            for family in Family::BOTH {
+        for (family, with_control) in Family::BOTH.into_iter().zip(with_control) {
+            if with_control {
                 let side = Side { direction, family };
                 let passive = RuleBuilder::new().ct_helper("ftp");
                 let passive = passive.lookup(&[Part::Peer(direction, family)], &ftp_peers(side), false);
@@ -192,7 +206,7 @@ impl Build<'_> {
 
     /// The ports of a side that a baseline rule is about.
     pub(super) fn baseline_ports(&self, side: Side, protocol: Protocol) -> Vec<PortRange> {
-        let mut ports = Vec::new();
+        let mut ports: Vec<PortRange> = self.container_ports(side, protocol).collect();
         if protocol == Protocol::Udp && self.has(BaselineRule::Dhcp) {
             ports.push(PortRange::single(dhcp_ports(side).1));
         }
@@ -204,7 +218,7 @@ impl Build<'_> {
         ports
     }
 
-    /// The baseline rules among the special ports of a side: the agent's own DNS, and DHCP.
+    /// The baseline rules among the special ports of a side: the agent's own DNS, DHCP, and both for containers.
     pub(super) fn baseline_port_lines(&mut self, side: Side, protocol: Protocol, chain: &str) {
         if side.direction == Direction::Out && self.has(BaselineRule::Dns) {
             self.dns_line(side, chain);
@@ -223,13 +237,14 @@ impl Build<'_> {
             let rule = rule.destination_port(Protocol::Udp, PortRange::single(to));
             self.append(chain, rule.counter(&counter).verdict(Verdict::Accept));
         }
+        self.container_lines(side, protocol, chain);
     }
 
     fn dns_line(&mut self, side: Side, chain: &str) {
         let mut elements = BTreeMap::new();
         for server in self.book.dns_servers.iter().filter(|server| Family::of(server.ip()) == side.family) {
             let (address, _) = AddrRange::single(server.ip()).bits();
-            for protocol in Protocol::ALL {
+            for protocol in [Protocol::Tcp, Protocol::Udp] {
                 let bytes = KeyBytes::default().address(side.family, address);
                 elements.insert(bytes.octet(protocol.number()).port(server.port()).key(), key::nothing());
             }
@@ -262,40 +277,22 @@ impl Build<'_> {
         }
     }
 
-    pub(super) fn loopback_address_line(&mut self, side: Side, chain: &str) {
-        if side.direction == Direction::In && side.family == Family::V4 && self.has(BaselineRule::Loopback) {
-            let counter = self.counter(side.direction, "baseline.loopback.dropped", None);
-            let rule =
-                RuleBuilder::new().address_in(Part::Peer(side.direction, side.family), loopback_v4(), false);
-            self.append(chain, rule.counter(&counter).verdict(Verdict::Drop));
-        }
-    }
-
     pub(super) fn never_set(&mut self, family: Family) {
-        let named = self.policy.rules.iter().any(|rule| !rule.peers.names.is_empty());
+        let named = self.policy.rules.iter().any(|rule| rule.peers.names().next().is_some());
         if named {
             let ranges = never::ranges(self.book, family);
-            let set = super::emit::address_set(family, &ranges.iter().collect::<Vec<_>>());
+            let ranges: Vec<(u128, u128)> = ranges.iter().map(|range| range.bits()).collect();
+            let set = super::emit::address_set(family, &ranges);
             self.add_set(never_set(family), set);
         }
     }
 
-    /// The chain of a rule that needs more than a counter.
-    pub(super) fn rule_chain(&mut self, side: Side, index: usize) -> String {
-        let rule = &self.policy.rules[index];
-        let chain = format!("{}.rule.{}", side.prefix(), rule.name);
-        if self.ruleset.chains.contains_key(&chain) {
-            return chain;
-        }
-        let origin = Some(rule.origin);
-        let counter = self.rule_counter(side.direction, rule);
+    /// The peer opens an FTP control connection: data connections by the kernel's helper.
+    pub(super) fn helped(&mut self, side: Side, rule: RuleBuilder) -> RuleBuilder {
         let peers = ftp_peers(side);
         let helper = self.helper_object(side.family);
         self.add_set(&peers, ftp_peers_set(side.family));
-        let peer = [Part::Peer(side.direction, side.family)];
-        let rule = RuleBuilder::new().origin(origin).counter(&counter).update(&peer, &peers);
-        self.append(&chain, rule.set_ct_helper(&helper).verdict(Verdict::Accept));
-        chain
+        rule.update(&[Part::Peer(side.direction, side.family)], &peers).set_ct_helper(&helper)
     }
 
     fn helper_object(&mut self, family: Family) -> String {

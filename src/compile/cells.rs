@@ -1,4 +1,4 @@
-//! Cuts overlapping boxes of (addresses × ports) into disjoint cells, each with the rule that is named there, and merges
+//! Cuts overlapping boxes of (addresses × ports) into disjoint cells, each with the rules that are asked there, and merges
 //! equal neighbours: the kernel takes no overlapping intervals.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,27 +15,33 @@ pub(super) struct Area {
     pub(super) ports: (u16, u16),
 }
 
-/// Disjoint cells with the index of the rule that the smallest rank names.
-pub(super) fn cut(areas: &[(Area, Rank)]) -> Vec<(Area, usize)> {
+/// The rules of a cell in the order in which they are asked: all but the last have conditions.
+pub(super) type Stack = Vec<usize>;
+
+/// Disjoint cells, each with the rules that are asked there. `conditional` says of a rule that it may not match, so that
+/// the next one is asked.
+pub(super) fn cut(areas: &[(Area, Rank)], conditional: &dyn Fn(usize) -> bool) -> Vec<(Area, Stack)> {
     let protocols: BTreeSet<u8> = areas.iter().map(|(area, _)| area.protocol).collect();
     let mut cells = Vec::new();
     for protocol in protocols {
         let of_protocol: Vec<&(Area, Rank)> = areas.iter().filter(|(a, _)| a.protocol == protocol).collect();
-        Sweep::default().run(&of_protocol, protocol, &mut cells);
+        let sweep = Sweep { open: BTreeMap::new(), conditional, protocol };
+        sweep.run(&of_protocol, &mut cells);
     }
     cells
 }
 
-type Strip = (u16, u16, usize);
+type Strip = (u16, u16, Stack);
 
 /// Goes along the addresses and keeps the strips of ports that are open, with the address where each began.
-#[derive(Default)]
-struct Sweep {
+struct Sweep<'a> {
     open: BTreeMap<Strip, u128>,
+    conditional: &'a dyn Fn(usize) -> bool,
+    protocol: u8,
 }
 
-impl Sweep {
-    fn run(mut self, areas: &[&(Area, Rank)], protocol: u8, cells: &mut Vec<(Area, usize)>) {
+impl Sweep<'_> {
+    fn run(mut self, areas: &[&(Area, Rank)], cells: &mut Vec<(Area, Stack)>) {
         let mut starts: BTreeMap<u128, Vec<usize>> = BTreeMap::new();
         let mut ends: BTreeMap<u128, Vec<usize>> = BTreeMap::new();
         let mut borders = BTreeSet::new();
@@ -58,70 +64,78 @@ impl Sweep {
             }
             let ranked: Vec<(Rank, (u16, u16))> =
                 active.iter().map(|(rank, index)| (*rank, areas[*index].0.ports)).collect();
-            self.step(border, &strips(&ranked), protocol, cells);
+            let now = strips(&ranked, self.conditional);
+            self.step(border, now, cells);
         }
-        self.close_all_at(u128::MAX, protocol, cells);
+        self.close_all_at(u128::MAX, cells);
     }
 
     /// From `border` on these strips hold.
-    fn step(&mut self, border: u128, now: &[Strip], protocol: u8, cells: &mut Vec<(Area, usize)>) {
-        let kept: BTreeSet<Strip> = now.iter().copied().collect();
-        let gone: Vec<(Strip, u128)> =
-            self.open.iter().filter(|(strip, _)| !kept.contains(strip)).map(|(s, a)| (*s, *a)).collect();
-        for (strip, first) in gone {
-            self.open.remove(&strip);
-            cells.push(cell(strip, (first, border - 1), protocol));
+    fn step(&mut self, border: u128, now: Vec<Strip>, cells: &mut Vec<(Area, Stack)>) {
+        let now: BTreeSet<Strip> = now.into_iter().collect();
+        let before = std::mem::take(&mut self.open);
+        for (strip, first) in before {
+            if now.contains(&strip) {
+                self.open.insert(strip, first);
+            } else {
+                cells.push(cell(strip, (first, border - 1), self.protocol));
+            }
         }
         for strip in now {
-            self.open.entry(*strip).or_insert(border);
+            self.open.entry(strip).or_insert(border);
         }
     }
 
-    fn close_all_at(&mut self, last: u128, protocol: u8, cells: &mut Vec<(Area, usize)>) {
+    fn close_all_at(&mut self, last: u128, cells: &mut Vec<(Area, Stack)>) {
         for (strip, first) in std::mem::take(&mut self.open) {
-            cells.push(cell(strip, (first, last), protocol));
+            cells.push(cell(strip, (first, last), self.protocol));
         }
     }
 }
 
-fn cell((first, last, rule): Strip, addresses: (u128, u128), protocol: u8) -> (Area, usize) {
-    (Area { addresses, protocol, ports: (first, last) }, rule)
+fn cell((first, last, rules): Strip, addresses: (u128, u128), protocol: u8) -> (Area, Stack) {
+    (Area { addresses, protocol, ports: (first, last) }, rules)
 }
 
-/// The ports of one run of addresses, cut where the named rule changes; `ranked` is in the order of ranks.
-fn strips(ranked: &[(Rank, (u16, u16))]) -> Vec<Strip> {
+/// The ports of one run of addresses, cut where the rules that are asked change; `ranked` is in the order of ranks.
+fn strips(ranked: &[(Rank, (u16, u16))], conditional: &dyn Fn(usize) -> bool) -> Vec<Strip> {
+    let mut starts: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    let mut ends: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (place, (_, (first, last))) in ranked.iter().enumerate() {
+        starts.entry(u32::from(*first)).or_default().push(place);
+        ends.entry(u32::from(*last) + 1).or_default().push(place);
+    }
+    let borders: BTreeSet<u32> = starts.keys().chain(ends.keys()).copied().collect();
+    let mut active: BTreeSet<usize> = BTreeSet::new();
     let mut strips: Vec<Strip> = Vec::new();
-    for ((_, _, rule), (first, last)) in ranked {
-        let mut left = vec![(*first, *last)];
-        for (taken_first, taken_last, _) in &strips {
-            left = left.into_iter().flat_map(|part| without(part, (*taken_first, *taken_last))).collect();
+    for (border, next) in borders.iter().zip(borders.iter().skip(1)) {
+        for place in ends.get(border).into_iter().flatten() {
+            active.remove(place);
         }
-        strips.extend(left.into_iter().map(|(first, last)| (first, last, *rule)));
-    }
-    strips.sort_unstable();
-    let mut merged: Vec<Strip> = Vec::new();
-    for (first, last, rule) in strips {
-        match merged.last_mut() {
-            Some(before) if before.2 == rule && before.1.checked_add(1) == Some(first) => before.1 = last,
-            _ => merged.push((first, last, rule)),
+        active.extend(starts.get(border).into_iter().flatten());
+        let stack = asked(active.iter().map(|place| ranked[*place].0.2), conditional);
+        let (Ok(first), Ok(last)) = (u16::try_from(*border), u16::try_from(next - 1)) else { continue };
+        match strips.last_mut() {
+            _ if stack.is_empty() => {}
+            Some(before) if before.2 == stack && before.1.checked_add(1) == Some(first) => before.1 = last,
+            _ => strips.push((first, last, stack)),
         }
     }
-    merged
+    strips
 }
 
-/// What of a range is left when another is taken out.
-fn without((first, last): (u16, u16), (taken_first, taken_last): (u16, u16)) -> Vec<(u16, u16)> {
-    if taken_last < first || taken_first > last {
-        return vec![(first, last)];
+/// Each rule once, up to the first that always matches.
+fn asked(rules: impl Iterator<Item = usize>, conditional: &dyn Fn(usize) -> bool) -> Stack {
+    let mut stack = Stack::new();
+    for rule in rules {
+        if !stack.contains(&rule) {
+            stack.push(rule);
+        }
+        if !conditional(rule) {
+            break;
+        }
     }
-    let mut left = Vec::new();
-    if taken_first > first {
-        left.push((first, taken_first - 1));
-    }
-    if taken_last < last {
-        left.push((taken_last + 1, last));
-    }
-    left
+    stack
 }
 
 #[cfg(test)]
@@ -137,26 +151,40 @@ mod tests {
     }
 
     #[test]
-    fn every_point_belongs_to_the_narrowest_area_and_no_two_cells_overlap() {
+    fn every_point_asks_the_narrowest_rules_up_to_one_without_conditions_and_no_two_cells_overlap() {
         let areas = [
             ranked((10, 50), (20, 40), 0),
             ranked((20, 30), (10, 30), 1),
             ranked((25, 60), (25, 25), 2),
             ranked((0, 63), (0, 63), 3),
             ranked((20, 30), (10, 30), 4),
+            ranked((5, 5), (5, 5), 4),
         ];
-        let cells = cut(&areas);
-        for address in 0..70_u128 {
-            for port in 0..70_u16 {
-                let inside = |a: &Area| {
-                    (a.addresses.0..=a.addresses.1).contains(&address)
-                        && (a.ports.0..=a.ports.1).contains(&port)
-                };
-                let wanted =
-                    areas.iter().filter(|(a, _)| inside(a)).min_by_key(|(_, rank)| *rank).map(|(_, r)| r.2);
-                let found: Vec<usize> =
-                    cells.iter().filter(|(a, _)| inside(a)).map(|(_, rule)| *rule).collect();
-                assert_eq!(found, wanted.into_iter().collect::<Vec<_>>(), "address {address}, port {port}");
+        for conditions in 0..32_usize {
+            let conditional = |rule: usize| conditions >> rule & 1 == 1;
+            let cells = cut(&areas, &conditional);
+            for address in 0..70_u128 {
+                for port in 0..70_u16 {
+                    let inside = |a: &Area| {
+                        (a.addresses.0..=a.addresses.1).contains(&address)
+                            && (a.ports.0..=a.ports.1).contains(&port)
+                    };
+                    let mut ranks: Vec<Rank> =
+                        areas.iter().filter(|(a, _)| inside(a)).map(|(_, rank)| *rank).collect();
+                    ranks.sort_unstable();
+                    let mut wanted: Stack = Vec::new();
+                    for (_, _, rule) in ranks {
+                        let decided = wanted.last().is_some_and(|last| !conditional(*last));
+                        if !decided && !wanted.contains(&rule) {
+                            wanted.push(rule);
+                        }
+                    }
+                    let found: Vec<&Stack> =
+                        cells.iter().filter(|(a, _)| inside(a)).map(|(_, stack)| stack).collect();
+                    let wanted: Vec<Stack> =
+                        Some(wanted).filter(|stack| !stack.is_empty()).into_iter().collect();
+                    assert_eq!(found, wanted.iter().collect::<Vec<_>>(), "address {address}, port {port}");
+                }
             }
         }
     }
@@ -164,12 +192,12 @@ mod tests {
     #[test]
     fn neighbours_of_one_rule_are_one_cell() {
         let areas = [ranked((0, 9), (25, 25), 0), ranked((10, 19), (25, 25), 0)];
-        assert_eq!(cut(&areas), [(area((0, 19), (25, 25)), 0)]);
+        assert_eq!(cut(&areas, &|_| false), [(area((0, 19), (25, 25)), vec![0])]);
     }
 
     #[test]
     fn an_area_up_to_the_last_address_ends_there() {
         let areas = [ranked((5, u128::MAX), (1, 2), 0)];
-        assert_eq!(cut(&areas), [(area((5, u128::MAX), (1, 2)), 0)]);
+        assert_eq!(cut(&areas, &|_| false), [(area((5, u128::MAX), (1, 2)), vec![0])]);
     }
 }

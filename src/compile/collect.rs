@@ -2,40 +2,40 @@
 //! areas), looked-up names, list files, any peer. The order of stages is the order in which rules are named.
 
 use super::cells::{Area, Rank};
+use super::peers::LookedUp;
+use super::space::{Run, Space};
 use super::{Build, Side};
-use crate::model::{Action, BROADCAST, ListRef, Rule, never};
-use crate::types::{AddrRange, Direction, Family, PortMatch, PortRange, Protocol};
+use crate::model::{Action, Exception, ListRef, Rule, Source};
+use crate::types::PortMatch;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// An index into the policy's rules, which are sorted by name.
 pub(super) type RuleIndex = usize;
 
-/// The ports of `any`, less one, and one more than every port of one protocol: it ranks last.
-const ANY_PORTS: u32 = 1 << 16;
+/// A key of one address, of one protocol and one value of its space.
+pub(super) type Exact = (u128, u8, u16);
 
-/// What the rules of one action and side say.
+/// What the rules of one action and side say of a space.
 #[derive(Default)]
 pub(super) struct Stages {
     /// One written address and one port.
-    pub(super) exact: BTreeMap<(u128, u8, u16), RuleIndex>,
+    pub(super) exact: BTreeMap<Exact, Vec<RuleIndex>>,
     /// Written prefixes, ranges and port ranges.
     pub(super) areas: Vec<(Area, Rank)>,
-    /// A looked-up address and one port, with the longest life that any of the names gives it.
-    pub(super) names: BTreeMap<(u128, u8, u16), (RuleIndex, Duration)>,
+    pub(super) names: Named,
+    /// Addresses that only `allow-net` lets a name stand for, and one port.
+    pub(super) opened_names: Named,
     /// Looked-up names with port ranges or with every port.
     pub(super) wide_names: Vec<Linear>,
     pub(super) lists: Vec<Linear>,
-    /// Any peer; the addresses of these areas are all zero.
+    /// Any peer. Without exceptions the addresses of all these areas are zero.
     pub(super) any: Vec<(Area, Rank)>,
+    pub(super) any_has_exceptions: bool,
 }
 
-/// Written addresses, and how many the range had as written, less one: what is clipped off it does not make it narrower.
-#[derive(Clone, Copy)]
-pub(super) struct Written {
-    pub(super) addresses: (u128, u128),
-    pub(super) span: u128,
-}
+/// A looked-up address and one port, with the longest life that any of the names gives it.
+pub(super) type Named = BTreeMap<Exact, (Vec<RuleIndex>, Duration)>;
 
 /// A rule that takes a line of its own: a set of addresses and the ports of one width.
 #[derive(Clone, Debug)]
@@ -43,46 +43,35 @@ pub(super) struct Linear {
     /// Ports less one, of each of `ports`.
     pub(super) width: u32,
     pub(super) rule: RuleIndex,
-    pub(super) list: Option<ListRef>,
+    pub(super) list: Option<(ListRef, Vec<Exception>)>,
     pub(super) ports: Vec<PortMatch>,
 }
 
 impl Build<'_> {
-    /// The rules of a direction and an action, with their indexes.
-    pub(super) fn rules(
-        &self,
-        direction: Direction,
-        action: Action,
-    ) -> impl Iterator<Item = (RuleIndex, &Rule)> {
-        let wanted = move |rule: &&Rule| rule.direction.has(direction) && rule.action == action;
-        self.policy.rules.iter().enumerate().filter(move |(_, rule)| wanted(rule))
+    /// The deciding rules of an action that can match a packet of a side, with their indexes.
+    pub(super) fn rules(&self, side: Side, action: Action) -> impl Iterator<Item = (RuleIndex, &Rule)> {
+        let wanted = move |rule: &Rule| rule.action == action && rule.decides();
+        self.rules_of(side.direction).filter(move |(_, rule)| wanted(rule) && self.applies(side, rule))
     }
 
-    pub(super) fn collect(&self, side: Side, action: Action) -> Stages {
+    pub(super) fn collect(&self, side: Side, space: Space, action: Action) -> Stages {
         let mut stages = Stages::default();
-        for (index, rule) in self.rules(side.direction, action) {
-            for written in self.written(side, rule) {
-                for ports in &rule.ports {
-                    stages.add_written(written, *ports, index);
-                }
-            }
-            for (address, life) in self.looked_up(side, rule) {
-                for ports in &rule.ports {
-                    stages.add_name(address, *ports, index, life);
-                }
-            }
-            if !rule.peers.names.is_empty() {
-                let wide = |ports: &PortMatch| single(*ports).is_none();
-                stages.wide_names.extend(linear(rule.ports.iter().copied().filter(wide), index, None));
-            }
-            for list in &rule.peers.lists {
-                stages.lists.extend(linear(rule.ports.iter().copied(), index, Some(list.clone())));
-            }
-            if rule.peers.any {
-                for ports in &rule.ports {
-                    stages.add_any(*ports, index);
-                }
-            }
+        let rules: Vec<(RuleIndex, &Rule)> = self
+            .rules(side, action)
+            .filter(|(_, rule)| space == Space::Ports || rule.from_ports.is_empty())
+            .collect();
+        let excepted = |rule: &Rule| {
+            rule.peers.parts.iter().any(|part| part.source == Source::Any && !part.except.is_empty())
+        };
+        stages.any_has_exceptions = rules.iter().any(|(_, rule)| excepted(rule));
+        for (index, rule) in rules {
+            let ports: Vec<(PortMatch, Vec<Run>)> = rule
+                .ports
+                .iter()
+                .map(|entry| (*entry, self.runs(side, space, *entry)))
+                .filter(|(_, runs)| !runs.is_empty())
+                .collect();
+            self.collect_rule(side, space, (index, rule), &ports, &mut stages);
         }
         let order = |line: &Linear| (line.width, line.rule, line.list.clone());
         stages.lists.sort_by_key(order);
@@ -90,122 +79,95 @@ impl Build<'_> {
         stages
     }
 
-    /// The written addresses of a rule's peers, of one family. Loopback addresses are the baseline's: from another
-    /// interface than `lo` they are never let in.
-    pub(super) fn written(&self, side: Side, rule: &Rule) -> Vec<Written> {
-        let mut ranges = rule.peers.ranges.clone();
-        if rule.peers.resolv_conf {
-            ranges.extend(self.book.resolv_conf.iter().map(|server| AddrRange::single(*server)));
+    fn collect_rule(
+        &self,
+        side: Side,
+        space: Space,
+        (index, rule): (RuleIndex, &Rule),
+        ports: &[(PortMatch, Vec<Run>)],
+        stages: &mut Stages,
+    ) {
+        let runs =
+            || ports.iter().flat_map(|(entry, runs)| runs.iter().map(move |run| (entry.width(), *run)));
+        for written in self.written(side, rule) {
+            for (width, run) in runs() {
+                stages.add_written(space, written, width, run, index);
+            }
         }
-        if rule.peers.broadcast && side.direction == Direction::Out {
-            ranges.extend(self.book.broadcast.iter().map(|address| AddrRange::single(*address)));
-            ranges.push(AddrRange::single(BROADCAST));
+        for entry in self.looked_up(side, rule) {
+            for (_, run) in runs().filter(|(width, _)| *width == 0) {
+                stages.add_name(entry, run, index);
+            }
         }
-        ranges.retain(|range| range.family() == side.family);
-        let clip = side.direction == Direction::In && rule.action == Action::Allow;
-        let parts = |range: &AddrRange| if clip { without_loopback(range) } else { vec![range.bits()] };
-        let written = |range: &AddrRange, addresses| Written { addresses, span: range.span() };
-        ranges.iter().flat_map(|range| parts(range).into_iter().map(|part| written(range, part))).collect()
-    }
-
-    /// The looked-up addresses of a rule's peers, of one family, without those that a name may never stand for.
-    pub(super) fn looked_up(&self, side: Side, rule: &Rule) -> Vec<(u128, Duration)> {
-        let learned = rule.peers.names.iter().filter_map(|name| self.book.names.get(name)).flatten();
-        let usable = learned.filter(|learned| {
-            // A timeout of zero would make an element permanent.
-            Family::of(learned.address) == side.family
-                && learned.remaining >= Duration::from_secs(1)
-                && !never::refuses(self.book, learned.address)
-        });
-        usable.map(|learned| (AddrRange::single(learned.address).bits().0, learned.remaining)).collect()
+        let entries = || ports.iter().map(|(entry, _)| *entry);
+        if rule.peers.names().next().is_some() {
+            stages.wide_names.extend(linear(entries().filter(|entry| entry.width() > 0), index, None));
+        }
+        for part in &rule.peers.parts {
+            match &part.source {
+                Source::List(list) => {
+                    let list = Some((list.clone(), part.except.clone()));
+                    stages.lists.extend(linear(entries(), index, list));
+                }
+                Source::Any => {
+                    let all = stages.any_has_exceptions;
+                    let ranges = if all { self.any_ranges(side, &part.except) } else { vec![(0, 0)] };
+                    for (width, run) in runs() {
+                        let area = |addresses| (area(addresses, run), (0, width, index));
+                        stages.any.extend(ranges.iter().copied().map(area));
+                    }
+                }
+                Source::Range(_) | Source::ResolvConf | Source::Broadcast | Source::Name(_) => {}
+            }
+        }
     }
 }
 
 impl Stages {
-    fn add_written(&mut self, written: Written, ports: PortMatch, rule: RuleIndex) {
-        if written.span == 0 {
-            if let Some((protocol, port)) = single(ports) {
-                let named = self.exact.entry((written.addresses.0, protocol, port)).or_insert(rule);
-                *named = rule.min(*named);
-                return;
-            }
+    fn add_written(
+        &mut self,
+        space: Space,
+        written: super::peers::Written,
+        width: u32,
+        run: Run,
+        rule: RuleIndex,
+    ) {
+        let narrowest = width == 0 || space == Space::Whole;
+        if written.span == 0 && narrowest && run.is_single() {
+            let rules = self.exact.entry((written.addresses.0, run.protocol, run.values.0)).or_default();
+            insert(rules, rule);
+        } else {
+            self.areas.push((area(written.addresses, run), (written.span, width, rule)));
         }
-        self.areas.extend(areas(written, ports, rule));
     }
 
-    fn add_name(&mut self, address: u128, ports: PortMatch, rule: RuleIndex, life: Duration) {
-        if let Some((protocol, port)) = single(ports) {
-            let named = self.names.entry((address, protocol, port)).or_insert((rule, life));
-            *named = (rule.min(named.0), life.max(named.1));
-        }
-    }
-
-    fn add_any(&mut self, ports: PortMatch, rule: RuleIndex) {
-        self.any.extend(areas(Written { addresses: (0, 0), span: 0 }, ports, rule));
+    fn add_name(&mut self, entry: LookedUp, run: Run, rule: RuleIndex) {
+        let names = if entry.opened { &mut self.opened_names } else { &mut self.names };
+        let (rules, life) = names.entry((entry.address, run.protocol, run.values.0)).or_default();
+        insert(rules, rule);
+        *life = entry.life.max(*life);
     }
 }
 
-/// The protocol and the port of an entry that is one port.
-pub(super) fn single(ports: PortMatch) -> Option<(u8, u16)> {
-    match ports {
-        PortMatch::Ports(protocol, range) if range.is_single() => Some((protocol.number(), range.first())),
-        PortMatch::Ports(..) | PortMatch::Any => None,
+fn insert(rules: &mut Vec<RuleIndex>, rule: RuleIndex) {
+    if let Err(place) = rules.binary_search(&rule) {
+        rules.insert(place, rule);
     }
 }
 
-fn width(ports: PortMatch) -> u32 {
-    match ports {
-        PortMatch::Ports(_, range) => u32::from(range.span()),
-        PortMatch::Any => ANY_PORTS,
-    }
-}
-
-/// The areas of an entry among the protocols with ports: `any` has one in each.
-fn areas(written: Written, ports: PortMatch, rule: RuleIndex) -> Vec<(Area, Rank)> {
-    let rank = (written.span, width(ports), rule);
-    let area = |protocol: Protocol, range: PortRange| {
-        (
-            Area {
-                addresses: written.addresses,
-                protocol: protocol.number(),
-                ports: (range.first(), range.last()),
-            },
-            rank,
-        )
-    };
-    match ports {
-        PortMatch::Ports(protocol, range) => vec![area(protocol, range)],
-        PortMatch::Any => {
-            let all = PortRange::new(0, u16::MAX).expect("in order");
-            Protocol::ALL.into_iter().map(|protocol| area(protocol, all)).collect()
-        }
-    }
+fn area(addresses: (u128, u128), run: Run) -> Area {
+    Area { addresses, protocol: run.protocol, ports: run.values }
 }
 
 /// A line for each width of port ranges, so that the fewer ports stand first.
-fn linear(
+pub(super) fn linear(
     ports: impl Iterator<Item = PortMatch>,
     rule: RuleIndex,
-    list: Option<ListRef>,
+    list: Option<(ListRef, Vec<Exception>)>,
 ) -> impl Iterator<Item = Linear> {
     let mut by_width: BTreeMap<u32, Vec<PortMatch>> = BTreeMap::new();
     for ports in ports {
-        by_width.entry(width(ports)).or_default().push(ports);
+        by_width.entry(ports.width()).or_default().push(ports);
     }
     by_width.into_iter().map(move |(width, ports)| Linear { width, rule, list: list.clone(), ports })
-}
-
-fn without_loopback(range: &AddrRange) -> Vec<(u128, u128)> {
-    let loopback: AddrRange = match range.family() {
-        Family::V4 => "127.0.0.0/8".parse().expect("a prefix"),
-        Family::V6 => "::1".parse().expect("an address"),
-    };
-    let (first, last) = range.bits();
-    let (low, high) = loopback.bits();
-    if last < low || first > high {
-        return vec![(first, last)];
-    }
-    let below = (first < low).then(|| (first, low - 1));
-    let above = (last > high).then(|| (high + 1, last));
-    below.into_iter().chain(above).collect()
 }

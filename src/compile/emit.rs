@@ -1,16 +1,21 @@
 //! Writes stages as maps and as the rules that ask them.
 
-use super::cells::{Area, cut};
-use super::collect::{Linear, RuleIndex};
+use super::cells::{Area, Rank, Stack, cut};
+use super::collect::{Linear, Named};
 use super::key::{self, COUNTERS, KeyBytes};
-use super::{Build, Side, rejected_chain};
+use super::peers::address_key;
+use super::rule_chain::is_needed;
+use super::space::Space;
+use super::{Build, Side};
 use crate::model::{Action, ListRef};
-use crate::ruleset::{ElementKey, ElementValue, Field, Part, Rule, RuleBuilder, SetData, Verdict};
-use crate::types::{AddrRange, Direction, Family, PortMatch};
+use crate::ruleset::{
+    ElementKey, ElementValue, Elements, Field, Part, Rule, RuleBuilder, Set, SetData, Verdict,
+};
+use crate::types::{Family, PortMatch};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The elements of one lookup: those whose rule is a plain counter, and those that need the rule's own chain.
+/// The elements of one lookup: those whose rule is a plain counter, and those that lead to chains.
 #[derive(Default)]
 pub(super) struct Lookup {
     pub(super) counters: BTreeMap<ElementKey, ElementValue>,
@@ -47,55 +52,50 @@ const ADDRESSES_PER_NAME: usize = 256;
 const MAX_NAME_ELEMENTS: usize = 65_536;
 
 impl Build<'_> {
-    /// What a rule does with a packet once it is counted.
-    pub(super) fn consequence(direction: Direction, action: Action) -> Verdict {
-        match action {
-            Action::Allow => Verdict::Accept,
-            Action::Deny => Verdict::Drop,
-            Action::Reject => Verdict::Goto(rejected_chain(direction)),
-        }
-    }
-
-    /// Adds an element for a rule: to the counters, or, if the rule needs more than a counter, to its chain.
+    /// Adds an element for the rules of a cell: to the counters, or, if they need more than a counter, to the chains.
     pub(super) fn lead(
         &mut self,
         side: Side,
         lookup: &mut Lookup,
         key: ElementKey,
-        rule: RuleIndex,
-        life: Option<Duration>,
+        stack: &Stack,
+        timeout: Option<Duration>,
     ) {
-        let timeout = life;
-        let of = &self.policy.rules[rule];
-        if of.helper.is_some() && of.action == Action::Allow {
-            let chain = self.rule_chain(side, rule);
-            let value = ElementValue { timeout, ..key::to_verdict(Verdict::Goto(chain)) };
-            lookup.chains.insert(key, value);
-        } else {
-            let counter = self.rule_counter(side.direction, &self.policy.rules[rule]);
+        if let Some(verdict) = self.way_to(side, stack) {
+            lookup.chains.insert(key, ElementValue { timeout, ..key::to_verdict(verdict) });
+        } else if let [rule] = stack.as_slice() {
+            let counter = self.rule_counter(side.direction, &self.policy.rules[*rule]);
             lookup.counters.insert(key, ElementValue { timeout, ..key::to_counter(counter) });
         }
+    }
+
+    /// The rules of one rank in their order, up to the first that always matches.
+    pub(super) fn asked(&self, rules: &[usize]) -> Stack {
+        let decides = |rule: &usize| !self.policy.rules[*rule].has_conditions();
+        let last = rules.iter().position(decides).map_or(rules.len(), |at| at + 1);
+        rules[..last].to_vec()
     }
 
     /// Cells of areas as elements; `with_address` for keys that begin with an address.
     pub(super) fn area_lookup(
         &mut self,
         side: Side,
-        areas: &[(Area, super::cells::Rank)],
+        space: Space,
+        areas: &[(Area, Rank)],
         with_address: bool,
     ) -> Lookup {
-        let cells = cut(areas);
+        let policy = self.policy;
+        let cells = cut(areas, &|rule| policy.rules[rule].has_conditions());
         self.cells += cells.len();
         let mut lookup = Lookup::default();
-        for (area, rule) in cells {
-            let bound = |address: u128, port: u16| {
-                let bytes = KeyBytes::default();
-                let bytes = if with_address { bytes.address(side.family, address) } else { bytes };
-                bytes.octet(area.protocol).port(port)
+        for (area, stack) in cells {
+            let bound = |address: u128, value: u16| {
+                let bytes = if with_address { address_key(side, address) } else { KeyBytes::default() };
+                space.key(bytes, area.protocol, value)
             };
             let first = bound(area.addresses.0, area.ports.0);
             let key = first.to(bound(area.addresses.1, area.ports.1));
-            self.lead(side, &mut lookup, key, rule, None);
+            self.lead(side, &mut lookup, key, &stack, None);
         }
         lookup
     }
@@ -114,57 +114,121 @@ impl Build<'_> {
         }
     }
 
-    /// A rule of a line of its own: addresses of a set, then its ports.
-    pub(super) fn linear_rule(
+    /// Makes the maps of looked-up addresses, which stand before the first address comes, and the rules that ask them.
+    pub(super) fn emit_named(
         &mut self,
         side: Side,
+        space: Space,
+        ask: &Ask<'_>,
+        named: &Named,
+        (counters, chains): (usize, usize),
+        lines: &mut Lines,
+    ) {
+        let mut lookup = Lookup::default();
+        for ((address, protocol, value), (rules, life)) in named {
+            let key = space.key(address_key(side, *address), *protocol, *value).key();
+            let stack = self.asked(rules);
+            self.lead(side, &mut lookup, key, &stack, Some(*life));
+        }
+        let Ask { name, key, fields, guard, consequence } = *ask;
+        let map = |data, size, elements| Set {
+            elements: Elements::Known(elements),
+            ..key::expiring(fields.to_vec(), data, Self::names_size(size), NAMES_TIMEOUT)
+        };
+        if chains > 0 {
+            let of_chains = format!("{name}.chains");
+            self.add_set(&of_chains, map(SetData::Verdict, chains, lookup.chains));
+            lines.special.push(guard(RuleBuilder::new()).verdict_map(key, &of_chains).rule());
+        }
+        if counters > 0 {
+            self.add_set(name, map(COUNTERS, counters, lookup.counters));
+            lines.both(guard(RuleBuilder::new()).counter_map(key, name).verdict(consequence.clone()));
+        }
+    }
+
+    /// How many (name, port) entries may lead to counters, and to chains, whether or not an address is known yet. An entry
+    /// of a plain rule may lead to a chain where a rule with conditions shares its address.
+    pub(super) fn name_entries(
+        &self,
+        side: Side,
+        space: Space,
+        action: Action,
+        opened: bool,
+    ) -> (usize, usize) {
+        let mut counts = (0, 0);
+        let mut shared = false;
+        for (_, rule) in self.rules(side, action) {
+            if opened && !self.has_opened_names(side, rule) {
+                continue;
+            }
+            let entries = rule.ports.iter().filter(|entry| entry.width() == 0);
+            let here = entries.filter(|entry| !self.runs(side, space, **entry).is_empty()).count();
+            let names = rule.peers.names().count() * here;
+            shared |= rule.has_conditions() && names > 0;
+            if is_needed(rule) { counts.1 += names } else { counts.0 += names }
+        }
+        if shared {
+            counts.1 += counts.0;
+        }
+        counts
+    }
+
+    /// A rule of a line of its own, after its addresses are matched: its ports, then what it does.
+    pub(super) fn linear_line(
+        &mut self,
+        side: Side,
+        space: Space,
         name: &str,
         line: &Linear,
         before: RuleBuilder,
-    ) -> (Rule, bool) {
+        lines: &mut Lines,
+    ) {
         let rule = &self.policy.rules[line.rule];
-        let builder = self.match_ports(name, &line.ports, before.origin(Some(rule.origin)));
-        self.finish_linear(side, line.rule, builder)
-    }
-
-    fn match_ports(&mut self, name: &str, ports: &[PortMatch], builder: RuleBuilder) -> RuleBuilder {
-        match ports {
-            [PortMatch::Any] => builder,
-            [PortMatch::Ports(protocol, range)] => builder.destination_port(*protocol, *range),
-            many => {
-                let set = format!("{name}.ports");
-                self.add_set(&set, port_set(many));
-                builder.lookup(&[Part::L4Proto, Part::DestinationPort], &set, false)
+        let builder = self.match_ports(side, space, name, &line.ports, before.origin(Some(rule.origin)));
+        match self.way_to(side, &vec![line.rule]) {
+            Some(verdict) => lines.special.push(builder.verdict(verdict)),
+            None => {
+                let counter = self.rule_counter(side.direction, rule);
+                let consequence = self.consequence(side.direction, rule.action);
+                lines.both(builder.counter(&counter).verdict(consequence));
             }
         }
     }
 
-    /// Ends a line for a rule; the flag says that it leads to the rule's own chain.
-    pub(super) fn finish_linear(
+    /// Ports of one width.
+    pub(super) fn match_ports(
         &mut self,
         side: Side,
-        index: RuleIndex,
+        space: Space,
+        name: &str,
+        ports: &[PortMatch],
         builder: RuleBuilder,
-    ) -> (Rule, bool) {
-        let rule = &self.policy.rules[index];
-        if rule.helper.is_some() && rule.action == Action::Allow {
-            let chain = self.rule_chain(side, index);
-            return (builder.verdict(Verdict::Goto(chain)), true);
+    ) -> RuleBuilder {
+        match ports {
+            [PortMatch::Any] => builder,
+            [PortMatch::Icmp(family, None)] => builder.protocol(family.icmp()),
+            [PortMatch::Ports(protocol, range)] => builder.destination_port(*protocol, *range),
+            [PortMatch::Icmp(family, Some(kind))] => builder.icmp_type(*family, *kind),
+            [PortMatch::Protocol(number)] => builder.protocol(*number),
+            many => {
+                let set = format!("{name}.ports");
+                let runs = many.iter().flat_map(|entry| self.runs(side, space, *entry));
+                let runs = runs.map(|run| (run.protocol, run.values.0, run.values.1)).collect();
+                self.add_set(&set, run_set(side, space, runs));
+                builder.lookup(&space.parts(side), &set, false)
+            }
         }
-        let counter = self.rule_counter(side.direction, rule);
-        (builder.counter(&counter).verdict(Self::consequence(side.direction, rule.action)), false)
     }
 
     /// The set of a list file's addresses of one family; `None` if it has none.
     pub(super) fn list_set(&mut self, family: Family, list: &ListRef) -> Option<String> {
-        let ranges = self.book.lists.get(&list.path)?;
-        let of_family: Vec<&AddrRange> = ranges.iter().filter(|range| range.family() == family).collect();
-        if of_family.is_empty() {
+        let ranges = self.book.lists.get(&list.path)?.of(family);
+        if ranges.is_empty() {
             return None;
         }
         let name = format!("list{}.{}", if family == Family::V4 { 4 } else { 6 }, list.group);
         if !self.ruleset.sets.contains_key(&name) {
-            self.add_set(&name, address_set(family, &of_family));
+            self.add_set(&name, key::addresses(ranges, list.span));
         }
         Some(name)
     }
@@ -176,11 +240,7 @@ impl Build<'_> {
 }
 
 /// A hash if every key is a single value, else intervals.
-fn static_map(
-    fields: &[Field],
-    data: SetData,
-    elements: BTreeMap<ElementKey, ElementValue>,
-) -> crate::ruleset::Set {
+fn static_map(fields: &[Field], data: SetData, elements: BTreeMap<ElementKey, ElementValue>) -> Set {
     let single = |key: &ElementKey| key.last.as_ref().is_none_or(|last| *last == key.first);
     if elements.keys().all(single) {
         let points =
@@ -191,24 +251,24 @@ fn static_map(
     }
 }
 
-/// Addresses as a set: a hash if each stands alone, else intervals.
-pub(super) fn address_set(family: Family, ranges: &[&AddrRange]) -> crate::ruleset::Set {
+/// Addresses, sorted and disjoint, as a set: a hash if each stands alone, else intervals.
+pub(super) fn address_set(family: Family, ranges: &[(u128, u128)]) -> Set {
     let fields = vec![key::address_field(family)];
     let bytes = |bits: u128| KeyBytes::default().address(family, bits);
-    let entry = |range: &&AddrRange| {
-        let (first, last) = range.bits();
-        (bytes(first).to(bytes(last)), key::nothing())
-    };
+    let entry = |(first, last): &(u128, u128)| (bytes(*first).to(bytes(*last)), key::nothing());
     static_map(&fields, SetData::None, ranges.iter().map(entry).collect())
 }
 
-fn port_set(ports: &[PortMatch]) -> crate::ruleset::Set {
-    let mut merged: Vec<(u8, u16, u16)> = Vec::new();
-    for entry in ports {
-        if let PortMatch::Ports(protocol, range) = entry {
-            merged.push((protocol.number(), range.first(), range.last()));
-        }
-    }
+/// Ports of protocols: (protocol, first, last).
+pub(super) fn port_set(runs: Vec<(u8, u16, u16)>) -> Set {
+    value_set(vec![Field::InetProto, Field::InetService], Space::Ports, runs)
+}
+
+fn run_set(side: Side, space: Space, runs: Vec<(u8, u16, u16)>) -> Set {
+    value_set(space.fields(side), space, runs)
+}
+
+fn value_set(fields: Vec<Field>, space: Space, mut merged: Vec<(u8, u16, u16)>) -> Set {
     merged.sort_unstable();
     merged.dedup_by(|next, kept| {
         let joins = next.0 == kept.0 && u32::from(next.1) <= u32::from(kept.2) + 1;
@@ -217,10 +277,10 @@ fn port_set(ports: &[PortMatch]) -> crate::ruleset::Set {
         }
         joins
     });
-    let bytes = |protocol: u8, port: u16| KeyBytes::default().octet(protocol).port(port);
     let mut elements = BTreeMap::new();
     for (protocol, first, last) in merged {
-        elements.insert(bytes(protocol, first).to(bytes(protocol, last)), key::nothing());
+        let bound = |value: u16| space.key(KeyBytes::default(), protocol, value);
+        elements.insert(bound(first).to(bound(last)), key::nothing());
     }
-    static_map(&[Field::InetProto, Field::InetService], SetData::None, elements)
+    static_map(&fields, SetData::None, elements)
 }

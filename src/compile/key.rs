@@ -1,7 +1,10 @@
 //! Keys and heads of sets.
 
-use crate::ruleset::{ElementKey, ElementValue, Elements, Field, ObjectKind, Set, SetData, Verdict};
-use crate::types::Family;
+use crate::diag::Span;
+use crate::ruleset::{
+    Addresses, ElementKey, ElementValue, Elements, Field, ObjectKind, Set, SetData, Verdict,
+};
+use crate::types::{Family, Ranges};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -71,6 +74,21 @@ pub(super) fn hash(key: Vec<Field>, data: SetData, elements: BTreeMap<ElementKey
 
 pub(super) fn intervals(key: Vec<Field>, data: SetData, elements: BTreeMap<ElementKey, ElementValue>) -> Set {
     Set { interval: true, elements: Elements::Known(elements), ..set(key, data) }
+}
+
+/// The addresses of a list: a hash of single addresses unless it would have many more elements than there are ranges.
+pub(super) fn addresses(ranges: &Ranges, origin: Span) -> Set {
+    const MOST_PER_RANGE: u128 = 2;
+    let ranged = ranges.addresses() > MOST_PER_RANGE * ranges.len() as u128;
+    let make = if ranged { Addresses::as_ranges } else { Addresses::one_by_one };
+    let addresses = make(ranges.clone());
+    Set {
+        interval: ranged,
+        size: (!ranged).then(|| size_for(addresses.len())),
+        elements: Elements::Addresses(addresses),
+        origin: Some(origin),
+        ..set(vec![address_field(ranges.family())], SetData::None)
+    }
 }
 
 /// A hash whose elements expire. `timeout` is the default of the set; every element carries its own.

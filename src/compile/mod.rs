@@ -3,20 +3,26 @@
 //! What a packet costs does not grow with the policy: each stage of the order in which rules are named is one lookup,
 //! for ten rules and for ten thousand. `docs/architecture.md` has the shape.
 
+mod audit;
 mod base;
 mod baseline;
 mod cells;
+mod chains;
 mod collect;
+mod containers;
 mod emit;
+mod forward;
 mod key;
-mod other;
-mod ports;
+mod peers;
+mod prerouting;
+mod rule_chain;
+mod space;
 
 pub use baseline::ADOPTED_SETS;
 
 use crate::diag::{Finding, Findings, Span};
 use crate::model::{AddressBook, Baseline, BaselineRule, Policy, Rule as PolicyRule};
-use crate::ruleset::{Object, ObjectDef, Rule, Ruleset, Set};
+use crate::ruleset::{Field, Object, ObjectDef, Rule, Ruleset, Set};
 use crate::types::{Direction, Family};
 
 /// What the running kernel can do, as far as the shape depends on it.
@@ -44,9 +50,11 @@ pub fn compile(policy: &Policy, book: &AddressBook, features: &Features) -> Resu
     }
     let mut build =
         Build { policy, book, ruleset: Ruleset::default(), cells: 0, findings: Findings::default() };
+    build.prerouting_chain();
     for direction in Direction::BOTH {
         build.direction(direction);
     }
+    build.forward();
     if build.cells > MAX_CELLS {
         build.findings.push(too_many_cells(policy, build.cells));
     }
@@ -55,7 +63,7 @@ pub fn compile(policy: &Policy, book: &AddressBook, features: &Features) -> Resu
 
 fn too_many_cells(policy: &Policy, cells: usize) -> Finding {
     let mut wide: Vec<&PolicyRule> = policy.rules.iter().collect();
-    wide.sort_by_key(|rule| std::cmp::Reverse(rule.peers.ranges.len() * rule.ports.len()));
+    wide.sort_by_key(|rule| std::cmp::Reverse(rule.peers.parts.len() * rule.ports.len()));
     let names: Vec<&str> = wide.iter().take(3).map(|rule| rule.name.as_str()).collect();
     Finding::error(
         "PG502",
@@ -75,8 +83,21 @@ struct Side {
 impl Side {
     /// `in4`, `out6`: what the names of its chains and sets begin with.
     fn prefix(self) -> String {
-        let digit = if self.family == Family::V4 { 4 } else { 6 };
-        format!("{}{digit}", self.direction.as_str())
+        format!("{}{}", self.direction.as_str(), self.digit())
+    }
+
+    fn digit(self) -> u8 {
+        match self.family {
+            Family::V4 => 4,
+            Family::V6 => 6,
+        }
+    }
+
+    fn icmp_field(self) -> Field {
+        match self.family {
+            Family::V4 => Field::IcmpType,
+            Family::V6 => Field::Icmpv6Type,
+        }
     }
 }
 
@@ -96,6 +117,12 @@ impl<'a> Build<'a> {
 
     fn has(&self, rule: BaselineRule) -> bool {
         self.baseline().has(rule)
+    }
+
+    /// The rules of a direction, those in audit mode included, with their indexes.
+    fn rules_of(&self, direction: Direction) -> impl Iterator<Item = (usize, &'a PolicyRule)> + use<'a> {
+        let policy = self.policy;
+        policy.rules.iter().enumerate().filter(move |(_, rule)| rule.direction.has(direction))
     }
 
     fn append(&mut self, chain: &str, rule: Rule) {

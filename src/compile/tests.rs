@@ -2,7 +2,9 @@
 
 use super::{Features, compile};
 use crate::diag::{FileId, Span};
-use crate::model::{Action, AddressBook, LearnedAddress, Peers, Policy, Rule, RuleDirection};
+use crate::model::{
+    Action, AddressBook, LearnedAddress, PeerPart, Peers, Policy, Rule, RuleDirection, Source,
+};
 use crate::ruleset::Ruleset;
 use std::time::Duration;
 
@@ -13,23 +15,33 @@ fn rule(name: &str, direction: RuleDirection, ports: &[&str], peers: Peers) -> R
         direction,
         action: Action::Allow,
         ports: ports.iter().map(|port| port.parse().unwrap()).collect(),
+        audit: false,
         helper: None,
+        from_ports: Vec::new(),
+        interfaces: None,
+        local: Vec::new(),
+        users: Vec::new(),
         peers,
         purpose: String::new(),
         rows: Vec::new(),
     }
 }
 
+fn peers(sources: impl IntoIterator<Item = Source>) -> Peers {
+    let part = |source| PeerPart { source, except: Vec::new() };
+    Peers { written: Vec::new(), parts: sources.into_iter().map(part).collect() }
+}
+
 fn any() -> Peers {
-    Peers { any: true, ..Peers::default() }
+    peers([Source::Any])
 }
 
 fn ranges(texts: &[&str]) -> Peers {
-    Peers { ranges: texts.iter().map(|text| text.parse().unwrap()).collect(), ..Peers::default() }
+    peers(texts.iter().map(|text| Source::Range(text.parse().unwrap())))
 }
 
 fn names(texts: &[&str]) -> Peers {
-    Peers { names: texts.iter().map(|text| text.parse().unwrap()).collect(), ..Peers::default() }
+    peers(texts.iter().map(|text| Source::Name(text.parse().unwrap())))
 }
 
 fn book() -> AddressBook {

@@ -2,12 +2,14 @@
 
 pub mod codes;
 mod json;
+mod junit;
 mod nearest;
 mod shown;
 mod source;
 mod text;
 
 pub use json::render_json;
+pub use junit::render_junit;
 pub use nearest::{did_you_mean, nearest};
 pub use source::{FileId, SourceMap, Span};
 pub use text::render_text;

@@ -1,5 +1,7 @@
 //! The name that was probably meant.
 
+use std::cmp::Reverse;
+
 /// `did you mean "admins"?`, or the names there are, or that there is none.
 pub fn did_you_mean<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
@@ -13,21 +15,27 @@ pub fn did_you_mean<'a>(what: &str, name: &str, known: impl IntoIterator<Item = 
     }
 }
 
-/// The known name that takes the fewest changes, or that is the whole beginning of the other.
+/// The known name that takes the fewest changes, among those the one that begins most alike; or the one that shares a long
+/// beginning.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let known: Vec<&str> = known.into_iter().collect();
     let lower = name.to_lowercase();
     let name = lower.as_str();
     let allowed = if name.len() < 4 { 1 } else { (name.len() / 3).max(2) };
     let close = known.iter().filter(|other| other.len().abs_diff(name.len()) <= 4 * allowed);
-    let close = close.map(|other| (distance(name, other), *other));
-    let best = close.filter(|(changes, _)| *changes <= allowed).min();
-    best.map(|(_, other)| other).or_else(|| same_beginning(name, &known))
+    let close = close.map(|other| (distance(name, other), Reverse(beginning(name, other)), *other));
+    let best = close.filter(|(changes, ..)| *changes <= allowed).min();
+    best.map(|(.., other)| other).or_else(|| same_beginning(name, &known))
+}
+
+/// How many octets both begin with.
+fn beginning(a: &str, b: &str) -> usize {
+    a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
 }
 
 fn same_beginning<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let common = |other: &str| name.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-    let best = known.iter().map(|other| (common(other), *other)).max_by_key(|(length, _)| *length)?;
+    let best =
+        known.iter().map(|other| (beginning(name, other), *other)).max_by_key(|(length, _)| *length)?;
     (best.0 >= 4).then_some(best.1)
 }
 

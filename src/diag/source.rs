@@ -38,6 +38,11 @@ impl SourceMap {
         id
     }
 
+    /// Every text, in the order in which they were added.
+    pub fn files(&self) -> impl Iterator<Item = FileId> {
+        (0..).zip(&self.texts).map(|(index, _)| FileId(index))
+    }
+
     pub fn name(&self, file: FileId) -> &str {
         &self.texts[file.0 as usize].name
     }

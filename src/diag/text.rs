@@ -10,6 +10,18 @@ pub fn render_text(findings: &Findings, sources: &SourceMap, color: bool) -> Str
     texts.join("\n")
 }
 
+/// One finding, without colours.
+pub(super) fn render_one(finding: &Finding, sources: &SourceMap) -> String {
+    Page::new(finding, sources, false).render(finding)
+}
+
+pub(super) fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
 /// How one finding is laid out.
 struct Page<'s> {
     sources: &'s SourceMap,
@@ -35,11 +47,7 @@ impl<'s> Page<'s> {
     }
 
     fn render(&self, finding: &Finding) -> String {
-        let word = match finding.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        let head = self.paint(self.tone, &format!("{word}[{}]", finding.code));
+        let head = self.paint(self.tone, &format!("{}[{}]", word(finding.severity), finding.code));
         let mut out = format!("{head}: {}\n", escaped(&finding.message));
         if let Some(place) = finding.place {
             out += &self.excerpt(place, self.tone);

@@ -1,5 +1,6 @@
-//! Policy and list files: opened once, judged by their descriptor, read whole.
+//! Policy and list files: opened once, judged by their descriptor, and read from it; policies whole, lists in pieces.
 
+use super::root;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
@@ -7,7 +8,7 @@ use nix::unistd::geteuid;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// No file is larger.
@@ -84,13 +85,47 @@ fn quoted(path: &Path) -> String {
 
 /// The text of a file that nobody but its owner can have written. A symbolic link is followed.
 pub fn read(path: &Path, owner: Owner) -> Result<String, FileError> {
-    let file = File::options().read(true).custom_flags(flags().bits()).open(path).map_err(opening)?;
-    let metadata = file.metadata().map_err(FileError::Io)?;
-    judge(&metadata, owner)?;
-    if let Some(directory) = path.canonicalize().ok().as_deref().and_then(Path::parent) {
-        judge_neighbours(&std::fs::metadata(directory).map_err(FileError::Io)?)?;
+    contents(open(Path::new("/"), path, owner)?.into_file())
+}
+
+/// A file under a root that nobody but its owner can have written, open to be read piece by piece. Symbolic links are followed,
+/// and stay under the root.
+pub fn open(root: &Path, path: &Path, owner: Owner) -> Result<Judged, FileError> {
+    let file = root::open(root, path, flags()).map_err(opening)?;
+    judge(&file.metadata().map_err(FileError::Io)?, owner)?;
+    let directory = root::directory_of(&file).map_err(FileError::Io)?;
+    judge_neighbours(&std::fs::metadata(directory).map_err(FileError::Io)?)?;
+    Ok(Judged(file))
+}
+
+/// A file that was judged by its descriptor, and is read by no other.
+#[derive(Debug)]
+pub struct Judged(File);
+
+impl Judged {
+    /// The octets from the beginning, in pieces, so that they are never in memory as a whole.
+    pub fn pieces(&self, each: &mut dyn FnMut(&[u8]) -> Result<(), FileError>) -> Result<(), FileError> {
+        const PIECE: usize = 64 * 1024;
+        let (mut piece, mut size) = (vec![0; PIECE], 0);
+        loop {
+            match self.0.read_at(&mut piece, size) {
+                Ok(0) => return Ok(()),
+                Ok(count) => {
+                    size += count as u64;
+                    if size > MAX_SIZE {
+                        return Err(FileError::TooLarge(size));
+                    }
+                    each(&piece[..count])?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(FileError::Io(error)),
+            }
+        }
     }
-    contents(file, &metadata)
+
+    pub fn into_file(self) -> File {
+        self.0
+    }
 }
 
 /// Without O_NONBLOCK, opening a FIFO waits for a writer.
@@ -98,8 +133,9 @@ fn flags() -> OFlag {
     OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC
 }
 
-fn contents(file: File, metadata: &Metadata) -> Result<String, FileError> {
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
+fn contents(file: File) -> Result<String, FileError> {
+    let size = file.metadata().map_err(FileError::Io)?.len();
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(MAX_SIZE)).unwrap_or(0) + 1);
     file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(FileError::Io)?;
     if bytes.len() as u64 > MAX_SIZE {
         return Err(FileError::TooLarge(bytes.len() as u64));
@@ -112,7 +148,8 @@ fn contents(file: File, metadata: &Metadata) -> Result<String, FileError> {
     })
 }
 
-fn opening(error: io::Error) -> FileError {
+/// Why a file or directory could not be opened.
+pub fn opening(error: io::Error) -> FileError {
     if error.kind() == io::ErrorKind::NotFound { FileError::Missing } else { FileError::Io(error) }
 }
 
@@ -167,9 +204,8 @@ impl Directory {
     pub fn read(&self, name: &OsStr) -> Result<String, FileError> {
         let opened = openat(&self.descriptor, name, flags() | OFlag::O_NOFOLLOW, Mode::empty());
         let file = File::from(opened.map_err(refusal)?);
-        let metadata = file.metadata().map_err(FileError::Io)?;
-        judge(&metadata, self.owner)?;
-        contents(file, &metadata)
+        judge(&file.metadata().map_err(FileError::Io)?, self.owner)?;
+        contents(file)
     }
 }
 

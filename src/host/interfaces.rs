@@ -3,7 +3,7 @@
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::SockaddrStorage;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -35,6 +35,17 @@ pub fn read() -> io::Result<Interfaces> {
         connected: connected.into_iter().collect(),
         broadcast: sorted(broadcast),
     })
+}
+
+/// The interface that has an address, by address; of several the first.
+pub fn by_address() -> io::Result<BTreeMap<IpAddr, String>> {
+    let mut names = BTreeMap::new();
+    for entry in getifaddrs()? {
+        if let Some(address) = entry.address.as_ref().and_then(ip) {
+            names.entry(address).or_insert(entry.interface_name);
+        }
+    }
+    Ok(names)
 }
 
 /// The address that the interface is configured with, and the last one of its network: the kernel takes the latter for a

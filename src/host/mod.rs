@@ -2,7 +2,10 @@
 
 pub mod clock;
 pub mod files;
+pub mod forwarding;
 pub mod interfaces;
 pub mod namespace;
 pub mod resolvconf;
+pub mod root;
 pub mod sockets;
+pub mod users;

@@ -1,8 +1,10 @@
 //! The servers of resolv.conf, and those behind systemd's stub.
 
-use std::io;
+use super::root;
+use nix::fcntl::OFlag;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The file that names the servers.
 pub const PATH: &str = "/etc/resolv.conf";
@@ -27,21 +29,17 @@ impl Servers {
     }
 }
 
-/// Reads resolv.conf under `root`, and follows systemd's stub. A file that is missing names nobody.
+/// Reads resolv.conf under a root, and follows systemd's stub. A file that is missing names nobody.
 pub fn servers(root: &Path) -> io::Result<Servers> {
-    let asked = read_if_there(&under(root, PATH))?;
+    let asked = read_if_there(root, PATH)?;
     let is_stub = |address: &IpAddr| STUBS.iter().any(|stub| *address == IpAddr::from(*stub));
     let mut behind = Vec::new();
     for address in &asked {
-        let replaced = if is_stub(address) { read_if_there(&under(root, BEHIND_STUB))? } else { Vec::new() };
+        let replaced = if is_stub(address) { read_if_there(root, BEHIND_STUB)? } else { Vec::new() };
         let meant = if replaced.is_empty() { vec![*address] } else { replaced };
         behind.extend(meant);
     }
     Ok(Servers { asked, behind: distinct(behind) })
-}
-
-pub fn read(path: &Path) -> io::Result<Vec<IpAddr>> {
-    Ok(parse(&String::from_utf8_lossy(&std::fs::read(path)?)))
 }
 
 /// The addresses of `nameserver` lines in their order, each once. As in the C library the keyword stands at the start of
@@ -55,21 +53,13 @@ pub fn parse(text: &str) -> Vec<IpAddr> {
     distinct(text.lines().filter_map(server).collect())
 }
 
-fn read_if_there(path: &Path) -> io::Result<Vec<IpAddr>> {
-    match read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        read => read,
-    }
-}
-
-/// An absolute path under a root; a symbolic link with an absolute target stays under it too.
-fn under(root: &Path, path: &str) -> PathBuf {
-    let inside = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
-    let place = inside(Path::new(path));
-    match std::fs::read_link(&place) {
-        Ok(target) if target.is_absolute() => inside(&target),
-        _ => place,
-    }
+fn read_if_there(root: &Path, path: &str) -> io::Result<Vec<IpAddr>> {
+    let mut octets = Vec::new();
+    match root::open(root, Path::new(path), OFlag::O_CLOEXEC | OFlag::O_NONBLOCK) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        opened => opened?.read_to_end(&mut octets)?,
+    };
+    Ok(parse(&String::from_utf8_lossy(&octets)))
 }
 
 fn distinct(addresses: Vec<IpAddr>) -> Vec<IpAddr> {

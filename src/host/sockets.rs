@@ -16,9 +16,17 @@ use std::os::fd::{AsRawFd, OwnedFd};
 /// All sorted, each once; an IPv4 peer of an IPv6 socket reads as IPv4.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sockets {
-    /// Local and peer address of each connection that is neither closed nor only waiting for stray segments.
-    pub connections: Vec<(SocketAddr, SocketAddr)>,
+    /// Those that are neither closed nor only waiting for stray segments.
+    pub connections: Vec<Connection>,
     pub listeners: Vec<SocketAddr>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Connection {
+    pub local: SocketAddr,
+    pub peer: SocketAddr,
+    /// Whose the socket is.
+    pub user: u32,
 }
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -48,7 +56,7 @@ pub fn read() -> io::Result<Sockets> {
             if socket.state == LISTEN {
                 listeners.insert(socket.local);
             } else {
-                connections.insert((socket.local, socket.peer));
+                connections.insert(Connection { local: socket.local, peer: socket.peer, user: socket.user });
             }
         }
     }
@@ -153,10 +161,12 @@ struct Socket {
     state: u8,
     local: SocketAddr,
     peer: SocketAddr,
+    user: u32,
 }
 
 impl Socket {
-    /// From an `inet_diag_msg`: family, state, timer, retransmits, then ports and addresses in network order.
+    /// From an `inet_diag_msg`: family, state, timer, retransmits, then ports and addresses in network order, the interface,
+    /// a cookie, three counters, the user.
     fn read(body: &[u8]) -> Option<Self> {
         let family = i32::from(*body.first()?);
         let state = *body.get(1)?;
@@ -171,7 +181,8 @@ impl Socket {
             _ => None,
         };
         let local = SocketAddr::new(address(8)?, port(4)?);
-        Some(Self { state, local, peer: SocketAddr::new(address(24)?, port(6)?) })
+        let peer = SocketAddr::new(address(24)?, port(6)?);
+        Some(Self { state, local, peer, user: u32_at(body, 64)? })
     }
 }
 
@@ -196,8 +207,10 @@ mod tests {
         let (server, client_address) = listener.accept().unwrap();
         let sockets = read().unwrap();
         assert!(sockets.listeners.contains(&listening));
-        assert!(sockets.connections.contains(&(client_address, listening)));
-        assert!(sockets.connections.contains(&(listening, client_address)));
+        let user = nix::unistd::getuid().as_raw();
+        for (local, peer) in [(client_address, listening), (listening, client_address)] {
+            assert!(sockets.connections.contains(&Connection { local, peer, user }));
+        }
         drop((server, client, listener));
         let sockets = read().unwrap();
         assert!(!sockets.listeners.contains(&listening));
@@ -212,7 +225,7 @@ mod tests {
         let (near, far) = (client.peer_addr().unwrap(), client.local_addr().unwrap());
         assert!(server.local_addr().unwrap().is_ipv6());
         let sockets = read().unwrap();
-        assert!(sockets.connections.contains(&(near, far)));
+        assert!(sockets.connections.iter().any(|open| (open.local, open.peer) == (near, far)));
         assert!(sockets.listeners.contains(&listener.local_addr().unwrap()));
     }
 
@@ -220,14 +233,16 @@ mod tests {
     fn what_is_cut_short_is_not_read() {
         let mut body = vec![2, 1, 0, 0, 0, 22, 0x13, 0x88];
         body.extend([192, 0, 2, 1].into_iter().chain([0; 12]));
-        body.extend([192, 0, 2, 2].into_iter().chain([0; 12]));
+        body.extend([192, 0, 2, 2].into_iter().chain([0; 36]));
+        body.extend(1000_u32.to_ne_bytes());
         let whole = Socket {
             state: 1,
             local: "192.0.2.1:22".parse().unwrap(),
             peer: "192.0.2.2:5000".parse().unwrap(),
+            user: 1000,
         };
         assert_eq!(Socket::read(&body), Some(whole));
-        assert_eq!(Socket::read(&body[..27]), None);
+        assert_eq!(Socket::read(&body[..67]), None);
         assert_eq!(Socket::read(&[9, 1]), None);
         let message = request(AddressFamily::Inet, 7);
         assert_eq!(messages(&message).unwrap()[0].sequence, 7);

@@ -1,4 +1,4 @@
-//! `[baseline]`: which of the agent's own rules are switched off.
+//! `[baseline]`: which of the agent's own rules are on.
 
 use super::merge::Merged;
 use super::{Baseline, BaselineRule};
@@ -8,16 +8,19 @@ use crate::diag::{Finding, Findings, Span, did_you_mean};
 const ALWAYS: [&str; 2] = ["established", "neighbour-discovery"];
 
 pub(super) fn resolve(merged: &Merged, findings: &mut Findings) -> Baseline {
-    let mut off = Vec::new();
+    let mut baseline = Baseline::default();
     for (name, entry) in &merged.baseline {
         match BaselineRule::ALL.into_iter().find(|rule| rule.key() == *name) {
-            Some(rule) if !entry.value => off.push(rule),
-            Some(_) => {}
+            Some(rule) if entry.value => {
+                baseline.on.insert(rule);
+            }
+            Some(rule) => {
+                baseline.on.remove(&rule);
+            }
             None => findings.push(no_switch(name, entry.place)),
         }
     }
-    off.sort_unstable();
-    Baseline { off }
+    baseline
 }
 
 fn no_switch(name: &str, place: Span) -> Finding {

@@ -1,6 +1,6 @@
 //! What the pure rooms may not look up, as a value.
 
-use crate::types::{AddrRange, HostName};
+use crate::types::{AddrRange, AddressList, HostName};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -21,8 +21,8 @@ pub struct LearnedAddress {
 pub struct AddressBook {
     /// Looked-up names.
     pub names: BTreeMap<HostName, Vec<LearnedAddress>>,
-    /// Contents of list files, by path, sorted and without overlaps.
-    pub lists: BTreeMap<PathBuf, Vec<AddrRange>>,
+    /// Contents of list files, by path.
+    pub lists: BTreeMap<PathBuf, AddressList>,
     /// What a group with `resolv-conf = true` holds.
     pub resolv_conf: Vec<IpAddr>,
     /// The servers that the agent asks.
@@ -33,4 +33,6 @@ pub struct AddressBook {
     pub broadcast: Vec<IpAddr>,
     /// The user that the agent asks DNS as.
     pub agent_uid: u32,
+    /// Local users that rules name; `None`: there is no such user now.
+    pub users: BTreeMap<String, Option<u32>>,
 }

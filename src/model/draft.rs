@@ -1,16 +1,19 @@
 //! The policy while it is judged: every rule, also those that are off, with what its references stand for.
 
 use super::groups::{self, Holds};
-use super::merge::Merged;
+use super::merge::{Merged, values};
+use super::rules::InForce;
 use super::services::{self, Opens};
-use super::{Action, Peers, Rule};
+use super::{Action, DefaultAction, PeerPart, Peers, Rule};
 use crate::diag::{Finding, Findings, did_you_mean};
 use crate::policy::{Peer, RuleEntry};
-use crate::types::{Direction, PortMatch, Protocol};
+use crate::types::{Direction, InterfacePattern, PortMatch, Protocol};
 
 pub(super) struct Draft<'a> {
     pub(super) merged: Merged<'a>,
     pub(super) rules: Vec<DraftRule<'a>>,
+    /// Rules of lower layers as they were before a higher one replaced or changed them.
+    pub(super) superseded: &'a [&'a RuleEntry],
 }
 
 pub(super) struct DraftRule<'a> {
@@ -18,13 +21,21 @@ pub(super) struct DraftRule<'a> {
     /// Enabled, and all its switches hold.
     pub(super) on: bool,
     pub(super) opens: Opens,
+    /// Of its zones, if it names any.
+    pub(super) interfaces: Option<Vec<InterfacePattern>>,
     pub(super) holds: Holds<'a>,
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(merged: Merged<'a>, findings: &mut Findings) -> Self {
-        let rules = merged.rules.iter().map(|entry| DraftRule::new(&merged, entry, findings)).collect();
-        Self { merged, rules }
+    pub(super) fn new(merged: Merged<'a>, in_force: &'a InForce<'a>, findings: &mut Findings) -> Self {
+        let rules = in_force.entries.iter().map(|entry| DraftRule::new(&merged, entry, findings)).collect();
+        Self { merged, rules, superseded: &in_force.superseded }
+    }
+
+    /// Whether what no rule matches passes.
+    pub(super) fn passes_by_default(&self, direction: Direction) -> bool {
+        let default = self.merged.default.get(direction.as_str());
+        default.is_some_and(|entry| entry.value == DefaultAction::Audit)
     }
 
     pub(super) fn rules_on(&self) -> impl Iterator<Item = &DraftRule<'a>> {
@@ -36,14 +47,23 @@ impl<'a> DraftRule<'a> {
     fn new(merged: &Merged<'a>, entry: &'a RuleEntry, findings: &mut Findings) -> Self {
         let on = entry.enabled & switches_hold(merged, entry, findings);
         let opens = services::resolve(merged, &entry.ports, findings);
-        for peer in &entry.peers {
+        let interfaces = interfaces(merged, entry, findings);
+        for peer in &entry.peers.value {
             groups::check_reference(merged, peer, findings);
         }
-        Self { entry, on, opens, holds: groups::expand(merged, entry.peers.iter()) }
+        Self { entry, on, opens, interfaces, holds: groups::expand(merged, entry.peers.value.iter()) }
     }
 
     pub(super) fn name(&self) -> &'a str {
         self.entry.name.value.as_str()
+    }
+
+    pub(super) fn action(&self) -> Action {
+        self.entry.action.value
+    }
+
+    pub(super) fn allows(&self) -> bool {
+        self.action() == Action::Allow
     }
 
     /// Whether this rule lets anybody at all open a connection to that port.
@@ -54,39 +74,42 @@ impl<'a> DraftRule<'a> {
         };
         let reaches = |entry: &PortMatch| match entry {
             PortMatch::Any => true,
+            PortMatch::Icmp(..) | PortMatch::Protocol(_) => false,
             PortMatch::Ports(of, range) => *of == protocol && range.contains(port),
         };
-        let allows = self.on && self.entry.action == Action::Allow;
+        let nowhere = self.interfaces.as_ref().is_some_and(Vec::is_empty);
+        let allows = self.on && self.allows() && !nowhere;
         allows && self.entry.direction.value.has(direction) && peers && self.opens.ports.iter().any(reaches)
     }
 
-    pub(super) fn finish(&self) -> Rule {
+    pub(super) fn finish(&self, parts: Vec<PeerPart>) -> Rule {
         let entry = self.entry;
         Rule {
             name: entry.name.value.clone(),
             origin: entry.name.span,
             direction: entry.direction.value,
-            action: entry.action,
+            action: self.action(),
+            audit: entry.audit.is_some(),
             ports: self.opens.ports.clone(),
-            helper: self.opens.helper.clone().filter(|_| entry.action == Action::Allow),
-            peers: self.peers(),
+            helper: self.opens.helper.clone().filter(|_| self.allows()),
+            from_ports: sorted(values(&entry.from_ports)),
+            interfaces: self.interfaces.clone(),
+            local: sorted(values(&entry.local)),
+            users: sorted(values(&entry.users)),
+            peers: Peers {
+                written: entry.peers.value.iter().map(|peer| written(&peer.value)).collect(),
+                parts,
+            },
             purpose: entry.purpose.clone(),
             rows: entry.rows.clone(),
         }
     }
+}
 
-    fn peers(&self) -> Peers {
-        let holds = &self.holds;
-        Peers {
-            written: self.entry.peers.iter().map(|peer| written(&peer.value)).collect(),
-            any: holds.any,
-            ranges: holds.ranges.iter().copied().collect(),
-            names: holds.names.keys().map(|name| (*name).clone()).collect(),
-            lists: holds.lists.iter().cloned().collect(),
-            resolv_conf: holds.resolv_conf,
-            broadcast: holds.broadcast,
-        }
-    }
+fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
+    list.sort_unstable();
+    list.dedup();
+    list
 }
 
 /// As a policy says it.
@@ -118,4 +141,23 @@ fn switches_hold(merged: &Merged, entry: &RuleEntry, findings: &mut Findings) ->
         }
     }
     hold
+}
+
+/// All interfaces of a rule's zones; `None` if it names no zone.
+fn interfaces(merged: &Merged, entry: &RuleEntry, findings: &mut Findings) -> Option<Vec<InterfacePattern>> {
+    let mut all = Vec::new();
+    for zone in &entry.zones {
+        match merged.zones.get(zone.value.as_str()) {
+            Some(known) => all.extend(values(&known.value.interfaces)),
+            None => {
+                let known = merged.zones.keys().copied();
+                findings.push(
+                    Finding::error("PG320", format!("unknown zone \"{}\"", zone.value))
+                        .at(zone.span)
+                        .help(did_you_mean("zone under [zones]", &zone.value, known)),
+                );
+            }
+        }
+    }
+    (!entry.zones.is_empty()).then(|| sorted(all))
 }

@@ -1,9 +1,9 @@
-//! Groups resolved: references that exist, no group within itself, and what a list of peers holds in the end.
+//! Groups: references that exist, no group within itself, and what a list of peers comes to, exceptions aside.
 
-use super::merge::{Group, Merged};
-use super::{ListRef, NamePolicy};
+use super::NamePolicy;
+use super::merge::{Group, Merged, values};
 use crate::diag::{Finding, Findings, Span, did_you_mean};
-use crate::policy::{Peer, Spanned};
+use crate::policy::{HostGroup, Peer, Spanned};
 use crate::types::{AddrRange, HostName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,16 +17,19 @@ pub(super) struct Holds<'a> {
     pub(super) ranges: BTreeSet<AddrRange>,
     /// Each with a place where it is written.
     pub(super) names: BTreeMap<&'a HostName, Span>,
-    pub(super) lists: BTreeSet<ListRef>,
+    /// A list file is among the groups.
+    pub(super) lists: bool,
     /// Every group on the way.
     pub(super) groups: BTreeSet<&'a str>,
+    /// Every group that an exception of these names, and those in it.
+    pub(super) excepted: BTreeSet<&'a str>,
 }
 
 impl Holds<'_> {
     /// Somebody who may open a connection to this machine: broadcast addresses send nothing.
     pub(super) fn has_senders(&self) -> bool {
         let sources = self.any || self.resolv_conf;
-        sources || !self.ranges.is_empty() || !self.names.is_empty() || !self.lists.is_empty()
+        sources || !self.ranges.is_empty() || !self.names.is_empty() || self.lists
     }
 
     /// Somebody to whom this machine may open a connection.
@@ -38,7 +41,7 @@ impl Holds<'_> {
 /// Findings about what groups refer to.
 pub(super) fn check(merged: &Merged, findings: &mut Findings) {
     for group in merged.groups.values() {
-        for member in group.members() {
+        for member in group.members().chain(group.except()) {
             check_reference(merged, member, findings);
         }
     }
@@ -59,19 +62,33 @@ pub(super) fn check_reference(merged: &Merged, peer: &Spanned<Peer>, findings: &
     }
 }
 
-/// Everything that peers hold. It ends also where a group includes itself.
+/// Everything that peers hold, as if no group had an exception. It ends also where a group includes itself.
 pub(super) fn expand<'a>(merged: &Merged<'a>, peers: impl Iterator<Item = &'a Spanned<Peer>>) -> Holds<'a> {
     let mut holds = Holds::default();
-    let mut waiting: Vec<&str> = Vec::new();
+    let (mut waiting, mut exceptions) = (Vec::new(), Vec::new());
     holds.take(peers, &mut waiting);
     while let Some(name) = waiting.pop() {
         let Some(group) = merged.groups.get(name) else { continue };
         if holds.groups.insert(name) {
-            holds.take_sources(name, group);
+            holds.take_sources(group);
             holds.take(group.members(), &mut waiting);
+            exceptions.extend(group.except().filter_map(group_name));
         }
     }
+    holds.excepted = reached(merged, exceptions);
     holds
+}
+
+/// These groups and all that they name, exceptions included.
+fn reached<'a>(merged: &Merged<'a>, mut waiting: Vec<&'a str>) -> BTreeSet<&'a str> {
+    let mut reached = BTreeSet::new();
+    while let Some(name) = waiting.pop() {
+        let Some(group) = merged.groups.get(name) else { continue };
+        if reached.insert(name) {
+            waiting.extend(references(group).into_iter().filter_map(group_name));
+        }
+    }
+    reached
 }
 
 /// How long the addresses of names are kept, for all names that these groups hold.
@@ -86,24 +103,34 @@ pub(super) fn name_policies<'a>(
             ttl_floor: definition.ttl_floor,
             ttl_cap: definition.ttl_cap,
             grace: definition.grace,
+            allow_net: networks(definition),
         };
         if says == NamePolicy::default() {
             continue;
         }
         for name in expand(merged, group.members()).names.into_keys() {
             let policy = policies.entry(name).or_default();
-            *policy = longest(*policy, says);
+            *policy = longest(policy, &says);
         }
+    }
+    for policy in policies.values_mut() {
+        policy.allow_net.sort_unstable();
+        policy.allow_net.dedup();
     }
     policies
 }
 
-fn longest(a: NamePolicy, b: NamePolicy) -> NamePolicy {
+fn networks(definition: &HostGroup) -> Vec<AddrRange> {
+    definition.allow_net.iter().flat_map(|networks| values(&networks.value)).collect()
+}
+
+fn longest(a: &NamePolicy, b: &NamePolicy) -> NamePolicy {
     let max = |a: Option<Duration>, b: Option<Duration>| a.max(b);
     NamePolicy {
         ttl_floor: max(a.ttl_floor, b.ttl_floor),
         ttl_cap: max(a.ttl_cap, b.ttl_cap),
         grace: max(a.grace, b.grace),
+        allow_net: [a.allow_net.as_slice(), &b.allow_net].concat(),
     }
 }
 
@@ -124,12 +151,10 @@ impl<'a> Holds<'a> {
         }
     }
 
-    fn take_sources(&mut self, name: &str, group: &Group) {
+    fn take_sources(&mut self, group: &Group) {
         let Some(definition) = group.definition else { return };
         self.resolv_conf |= definition.resolv_conf;
-        if let Some(path) = &definition.file {
-            self.lists.insert(ListRef { group: name.into(), path: path.value.clone() });
-        }
+        self.lists |= definition.file.is_some();
     }
 }
 
@@ -150,10 +175,10 @@ fn check_cycles(merged: &Merged, findings: &mut Findings) {
 }
 
 fn references<'a>(group: &Group<'a>) -> Vec<&'a Spanned<Peer>> {
-    group.members().filter(|member| group_name(member).is_some()).collect()
+    group.members().chain(group.except()).filter(|member| group_name(member).is_some()).collect()
 }
 
-fn group_name(peer: &Spanned<Peer>) -> Option<&str> {
+pub(super) fn group_name(peer: &Spanned<Peer>) -> Option<&str> {
     match &peer.value {
         Peer::Group(name) => Some(name),
         Peer::Any | Peer::Broadcast | Peer::Range(_) | Peer::Name(_) => None,

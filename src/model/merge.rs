@@ -1,19 +1,21 @@
 //! Layers merged: which definition of each name is in force.
 
-use super::Action;
+use super::{DefaultAction, ForwardDefault};
 use crate::diag::{Finding, Findings, Span};
-use crate::policy::{HostGroup, Layer, ParsedPolicy, Peer, PortTerm, RuleEntry, ServiceEntry, Spanned};
+use crate::policy::{HostGroup, Layer, ParsedFile, ParsedPolicy, Peer, ServiceEntry, Spanned, ZoneEntry};
 use std::collections::BTreeMap;
 
 /// What is in force of all layers, by name.
 #[derive(Default)]
 pub(super) struct Merged<'a> {
+    /// `in` and `out` of `[default]`.
+    pub(super) default: BTreeMap<&'a str, Entry<DefaultAction>>,
+    pub(super) forward: BTreeMap<&'a str, Entry<ForwardDefault>>,
     pub(super) features: BTreeMap<&'a str, Entry<bool>>,
     pub(super) baseline: BTreeMap<&'a str, Entry<bool>>,
     pub(super) services: BTreeMap<&'a str, Entry<&'a ServiceEntry>>,
     pub(super) groups: BTreeMap<&'a str, Group<'a>>,
-    /// In the order of the files; where two have one name both, so that all of both is judged.
-    pub(super) rules: Vec<&'a RuleEntry>,
+    pub(super) zones: BTreeMap<&'a str, Entry<&'a ZoneEntry>>,
 }
 
 pub(super) struct Entry<T> {
@@ -36,6 +38,11 @@ impl<'a> Group<'a> {
         defined.into_iter().flatten().chain(self.added.iter().copied())
     }
 
+    pub(super) fn except(&self) -> impl Iterator<Item = &'a Spanned<Peer>> {
+        let except = self.definition.and_then(|definition| definition.except.as_ref());
+        except.into_iter().flat_map(|except| &except.value)
+    }
+
     /// Nothing at all: no member, no file, not even a source of addresses.
     pub(super) fn is_empty(&self) -> bool {
         let source = |definition: &HostGroup| definition.file.is_some() || definition.resolv_conf;
@@ -47,6 +54,7 @@ pub(super) fn merge<'a>(parsed: &'a ParsedPolicy, findings: &mut Findings) -> Me
     let mut merged = Merged::default();
     for file in &parsed.files {
         let layer = file.layer;
+        defaults(file, &mut merged, findings);
         for (name, value) in &file.features {
             let new = Entry { layer, place: name.span, value: *value };
             insert(&mut merged.features, "switch", &name.value, new, |a, b| a == b, findings);
@@ -59,10 +67,27 @@ pub(super) fn merge<'a>(parsed: &'a ParsedPolicy, findings: &mut Findings) -> Me
             let new = Entry { layer, place: service.name.span, value: service };
             insert(&mut merged.services, "service", &service.name.value, new, same_service, findings);
         }
+        for zone in &file.zones {
+            let new = Entry { layer, place: zone.name.span, value: zone };
+            insert(&mut merged.zones, "zone", &zone.name.value, new, same_zone, findings);
+        }
     }
     merged.groups = groups(parsed, findings);
-    merged.rules = rules(parsed, findings);
     merged
+}
+
+fn defaults(file: &ParsedFile, merged: &mut Merged, findings: &mut Findings) {
+    let (layer, says) = (file.layer, &file.default);
+    for (name, value) in [("in", &says.input), ("out", &says.output)] {
+        if let Some(value) = value {
+            let new = Entry { layer, place: value.span, value: value.value };
+            insert(&mut merged.default, "default", name, new, |a, b| a == b, findings);
+        }
+    }
+    if let Some(value) = &says.forward {
+        let new = Entry { layer, place: value.span, value: value.value };
+        insert(&mut merged.forward, "default", "forward", new, |a, b| a == b, findings);
+    }
 }
 
 /// A higher layer takes the place of a lower one; within a layer only an equal definition may stand twice.
@@ -106,7 +131,7 @@ fn groups<'a>(parsed: &'a ParsedPolicy, findings: &mut Findings) -> BTreeMap<&'a
         if defines(host) {
             let new = Entry { layer, place, value: host };
             insert(&mut definitions, "group", &name.value, new, same_group, findings);
-        } else if host.add.is_empty() || has_times(host) {
+        } else if host.add.is_empty() || says_how(host) {
             findings.push(defines_nothing(name));
         }
     }
@@ -123,57 +148,28 @@ fn defines(host: &HostGroup) -> bool {
     host.members.is_some() || host.file.is_some() || host.resolv_conf
 }
 
-fn has_times(host: &HostGroup) -> bool {
-    host.ttl_floor.is_some() || host.ttl_cap.is_some() || host.grace.is_some()
+/// Keys that belong to a definition, but define nothing by themselves.
+fn says_how(host: &HostGroup) -> bool {
+    let of_names = host.ttl_floor.is_some() || host.ttl_cap.is_some() || host.grace.is_some();
+    let of_list = host.min_entries.is_some() || host.max_shrink.is_some();
+    of_names || of_list || host.allow_net.is_some() || host.except.is_some()
 }
 
 fn defines_nothing(name: &Spanned<String>) -> Finding {
     let message = format!("group \"{}\" says how it is kept, but not what it holds", name.value);
     Finding::error("PG315", message)
         .at(name.span)
-        .help("ttl-floor, ttl-cap and grace stand beside `members`; an empty group is written `[]`")
+        .help(
+            "every key but `add` stands beside the `members`, `file` or `resolv-conf` that defines the group, in one \
+             entry; an empty group is written `[]`",
+        )
 }
 
-fn rules<'a>(parsed: &'a ParsedPolicy, findings: &mut Findings) -> Vec<&'a RuleEntry> {
-    let mut held: BTreeMap<&str, (Layer, &RuleEntry)> = BTreeMap::new();
-    let mut rules = Vec::new();
-    for file in &parsed.files {
-        for rule in &file.rules {
-            let name = rule.name.value.as_str();
-            match held.get(name) {
-                None => {
-                    held.insert(name, (file.layer, rule));
-                    rules.push(rule);
-                }
-                Some((layer, first)) if *layer == file.layer && same_rule(first, rule) => {}
-                Some((layer, first)) => {
-                    findings.push(rule_twice(first, rule, *layer == file.layer));
-                    rules.push(rule);
-                }
-            }
-        }
-    }
-    rules
-}
-
-fn rule_twice(first: &RuleEntry, second: &RuleEntry, same_layer: bool) -> Finding {
-    let help = if same_layer {
-        "give one of the two another name"
-    } else {
-        "give this rule another name: a rule cannot take the place of one of a lower layer yet; what a lower layer's \
-         rule does is changed by its groups, services and switches, which a higher layer may define anew"
-    };
-    Finding::error("PG302", format!("there are two rules \"{}\"", second.name.value))
-        .at(second.name.span)
-        .also(first.name.span, "the other one is here")
-        .help(help)
-}
-
-fn values<T: Clone>(spanned: &[Spanned<T>]) -> Vec<T> {
+pub(super) fn values<T: Clone>(spanned: &[Spanned<T>]) -> Vec<T> {
     spanned.iter().map(|entry| entry.value.clone()).collect()
 }
 
-fn value<T: Clone>(spanned: &Option<Spanned<T>>) -> Option<T> {
+pub(super) fn value<T: Clone>(spanned: &Option<Spanned<T>>) -> Option<T> {
     spanned.as_ref().map(|entry| entry.value.clone())
 }
 
@@ -183,26 +179,21 @@ fn same_service(a: &&ServiceEntry, b: &&ServiceEntry) -> bool {
         && value(&a.passive) == value(&b.passive)
 }
 
-fn same_group(a: &&HostGroup, b: &&HostGroup) -> bool {
-    let members = |group: &HostGroup| group.members.as_deref().map(values);
-    let times = |group: &HostGroup| (group.ttl_floor, group.ttl_cap, group.grace);
-    members(a) == members(b)
-        && value(&a.file) == value(&b.file)
-        && a.resolv_conf == b.resolv_conf
-        && times(a) == times(b)
+fn same_zone(a: &&ZoneEntry, b: &&ZoneEntry) -> bool {
+    values(&a.interfaces) == values(&b.interfaces)
 }
 
-fn same_rule(a: &RuleEntry, b: &RuleEntry) -> bool {
-    type Form<'a> = (&'static str, Vec<Peer>, Action, &'a str, Vec<(String, bool)>, &'a [String], bool);
-    fn form(rule: &RuleEntry) -> Form<'_> {
-        let when = rule.when.iter().map(|(switch, on)| (switch.value.clone(), *on)).collect();
-        let direction = rule.direction.value.as_str();
-        (direction, values(&rule.peers), rule.action, &rule.purpose, when, &rule.rows, rule.enabled)
-    }
-    let ports = match (&a.ports, &b.ports) {
-        (PortTerm::Service(a), PortTerm::Service(b)) => a.value == b.value,
-        (PortTerm::Ports(a), PortTerm::Ports(b)) => values(a) == values(b),
-        (PortTerm::Service(_), PortTerm::Ports(_)) | (PortTerm::Ports(_), PortTerm::Service(_)) => false,
-    };
-    ports && form(a) == form(b)
+fn same_group(a: &&HostGroup, b: &&HostGroup) -> bool {
+    let members = |group: &HostGroup| group.members.as_deref().map(values);
+    let except = |group: &HostGroup| group.except.as_ref().map(|except| values(&except.value));
+    let networks = |group: &HostGroup| group.allow_net.as_ref().map(|networks| values(&networks.value));
+    let times = |group: &HostGroup| (group.ttl_floor, group.ttl_cap, group.grace);
+    members(a) == members(b)
+        && except(a) == except(b)
+        && networks(a) == networks(b)
+        && value(&a.file) == value(&b.file)
+        && a.resolv_conf == b.resolv_conf
+        && value(&a.min_entries) == value(&b.min_entries)
+        && value(&a.max_shrink) == value(&b.max_shrink)
+        && times(a) == times(b)
 }

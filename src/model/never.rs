@@ -67,6 +67,36 @@ pub fn refuses(book: &AddressBook, address: IpAddr) -> bool {
         || book.broadcast.contains(&address)
 }
 
+/// Whether a name may stand for an address, where its groups open these networks.
+pub fn may_stand(book: &AddressBook, opened: &[AddrRange], address: IpAddr) -> bool {
+    !refuses(book, address) || is_opened(book, opened, address)
+}
+
+/// Whether an address that no name may have is one that these networks open. Nothing opens what is no host elsewhere.
+pub fn is_opened(book: &AddressBook, opened: &[AddrRange], address: IpAddr) -> bool {
+    let of_machine = book.own.contains(&address) || book.broadcast.contains(&address);
+    opened.iter().any(|range| range.contains(address)) && !of_machine && !is_no_host(address)
+}
+
+/// Unspecified, loopback, link-local, multicast, class E and mapped addresses.
+const NO_HOSTS: [&str; 7] =
+    ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/80", "fe80::/10", "ff00::/8"];
+
+fn no_hosts() -> &'static [AddrRange] {
+    static RANGES: LazyLock<Vec<AddrRange>> =
+        LazyLock::new(|| NO_HOSTS.iter().filter_map(|text| text.parse().ok()).collect());
+    &RANGES
+}
+
+fn is_no_host(address: IpAddr) -> bool {
+    no_hosts().iter().any(|range| range.contains(address))
+}
+
+/// Whether nothing can be opened by opening this network.
+pub fn is_no_network_of_hosts(network: &AddrRange) -> bool {
+    no_hosts().iter().any(|range| range.contains(network.first()) && range.contains(network.last()))
+}
+
 fn merge(family: Family, mut ranges: Vec<AddrRange>) -> Vec<AddrRange> {
     ranges.sort_unstable();
     let mut merged: Vec<(u128, u128)> = Vec::new();

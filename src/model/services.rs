@@ -14,6 +14,17 @@ pub(super) struct Opens {
     pub(super) helper: Option<String>,
 }
 
+impl Opens {
+    /// Whether a packet of that protocol may match.
+    pub(super) fn has(&self, protocol: Protocol) -> bool {
+        self.ports.iter().any(|entry| match entry {
+            PortMatch::Ports(of, _) => *of == protocol,
+            PortMatch::Any => true,
+            PortMatch::Icmp(..) | PortMatch::Protocol(_) => false,
+        })
+    }
+}
+
 /// Findings about the policy's own services.
 pub(super) fn check(merged: &Merged, findings: &mut Findings) {
     for service in merged.services.values().map(|entry| entry.value) {
@@ -26,7 +37,27 @@ pub(super) fn resolve(merged: &Merged, ports: &PortTerm, findings: &mut Findings
         PortTerm::Ports(ports) => {
             Opens { ports: sorted(ports.iter().map(|entry| entry.value)), helper: None }
         }
-        PortTerm::Service(name) => named(merged, name, findings),
+        PortTerm::Services(names) => {
+            let all: Vec<Opens> = names.iter().map(|name| named(merged, name, findings)).collect();
+            check_mixture(names, &all, findings);
+            let ports = sorted(all.iter().flat_map(|opens| opens.ports.iter().copied()));
+            Opens { ports, helper: all.into_iter().find_map(|opens| opens.helper) }
+        }
+    }
+}
+
+/// A helper follows all connections of a rule, so it would read those of the other services too.
+fn check_mixture(names: &[Spanned<String>], all: &[Opens], findings: &mut Findings) {
+    let other = all.iter().position(|opens| opens.helper.is_none() && !opens.ports.is_empty());
+    let helped = names.iter().zip(all).find_map(|(name, opens)| Some((name, opens.helper.as_ref()?)));
+    if let (Some((name, helper)), Some(other)) = (helped, other.and_then(|index| names.get(index))) {
+        let message = format!("the helper \"{helper}\" of \"{}\" beside \"{}\"", name.value, other.value);
+        findings.push(
+            Finding::error("PG308", message)
+                .at(name.span)
+                .also(other.span, "the helper would follow this one's connections too")
+                .help("give the service with the helper a rule of its own"),
+        );
     }
 }
 

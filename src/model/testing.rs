@@ -3,7 +3,8 @@
 use super::{Action, Policy, RuleDirection, resolve};
 use crate::diag::{FileId, Finding, Findings, Span};
 use crate::policy::{
-    HostGroup, Layer, ParsedFile, ParsedPolicy, Peer, PortTerm, RuleEntry, ServiceEntry, Spanned,
+    DefaultEntry, HostGroup, Layer, OverrideEntry, ParsedFile, ParsedPolicy, Peer, PortTerm, RuleEntry,
+    RuleKeys, ServiceEntry, Spanned,
 };
 
 pub(super) const VENDOR: u32 = 0;
@@ -25,11 +26,14 @@ impl Written {
         let parsed = ParsedFile {
             file,
             layer: Layer(layer),
+            default: DefaultEntry::default(),
             features: Vec::new(),
             baseline: Vec::new(),
             hosts: Vec::new(),
             services: Vec::new(),
+            zones: Vec::new(),
             rules: Vec::new(),
+            overrides: Vec::new(),
         };
         self.parsed.files.push(parsed);
         self
@@ -95,21 +99,36 @@ impl Written {
         let ports = if parts[2].contains('/') || parts[2].starts_with("any") {
             PortTerm::Ports(words(parts[2]).map(|port| self.at(port.parse().unwrap())).collect())
         } else {
-            PortTerm::Service(self.at(parts[2].into()))
+            PortTerm::Services(words(parts[2]).map(|name| self.at(name.into())).collect())
         };
+        let peers = self.peers(parts[3]);
         let mut rule = RuleEntry {
             name: self.at(parts[0].parse().unwrap()),
+            replaces: None,
             direction: self.at(direction),
             ports,
-            peers: self.peers(parts[3]),
-            action: Action::Allow,
+            peers: self.at(peers),
+            action: self.at(Action::Allow),
+            audit: None,
             purpose: String::new(),
             when: Vec::new(),
             rows: Vec::new(),
+            from_ports: Vec::new(),
+            zones: Vec::new(),
+            local: Vec::new(),
+            users: Vec::new(),
             enabled: true,
         };
         change(&mut rule);
         self.last().rules.push(rule);
+        self
+    }
+
+    pub(super) fn overridden(mut self, name: &str, change: impl FnOnce(&mut RuleKeys)) -> Self {
+        let mut keys = RuleKeys::default();
+        change(&mut keys);
+        let rule = self.at(name.parse().unwrap());
+        self.last().overrides.push(OverrideEntry { rule, keys });
         self
     }
 

@@ -1,7 +1,9 @@
 //! What [`resolve`](super::resolve) makes of policies, and what it finds in them.
 
 use super::testing::{SITE, VENDOR, Written, sound};
-use super::{Action, BaselineRule, NamePolicy, Policy, Rule};
+use super::{Action, BaselineRule, NamePolicy, Policy, Rule, Source};
+use crate::diag::{FileId, Span};
+use crate::policy::{Peer, PortTerm, Spanned};
 use std::time::Duration;
 
 fn rule<'p>(policy: &'p Policy, name: &str) -> &'p Rule {
@@ -13,7 +15,8 @@ fn ports(policy: &Policy, name: &str) -> Vec<String> {
 }
 
 fn ranges(policy: &Policy, name: &str) -> Vec<String> {
-    rule(policy, name).peers.ranges.iter().map(ToString::to_string).collect()
+    let parts = rule(policy, name).peers.parts.iter();
+    parts.filter(|part| matches!(part.source, Source::Range(_))).map(ToString::to_string).collect()
 }
 
 #[test]
@@ -63,7 +66,11 @@ fn a_site_replaces_services_switches_and_baseline_of_the_vendor() {
         .when("x")
         .policy();
     assert_eq!(ports(&policy, "smtp-out"), ["tcp/587"]);
-    assert_eq!(policy.baseline.off, [BaselineRule::Dhcp]);
+    let changed: Vec<BaselineRule> = BaselineRule::ALL
+        .into_iter()
+        .filter(|rule| policy.baseline.has(*rule) != rule.is_default())
+        .collect();
+    assert_eq!(changed, [BaselineRule::Dhcp]);
 }
 
 #[test]
@@ -84,13 +91,13 @@ fn two_definitions_in_one_layer_are_an_error_unless_equal() {
 }
 
 #[test]
-fn two_rules_of_one_name_are_an_error_in_whatever_layer() {
+fn two_rules_of_one_name_are_an_error_unless_the_higher_one_replaces_the_lower() {
     let twice = |layer, second| sound().rule("a out dns 192.0.2.1").file(layer).rule(second);
     assert_eq!(twice(SITE, "a out dns 192.0.2.1").codes(), [""; 0]);
     assert_eq!(twice(SITE, "a out ntp 192.0.2.1").codes(), ["PG302"]);
     let finding = twice(VENDOR, "a out dns 192.0.2.1").finding();
     assert_eq!(finding.code, "PG302");
-    assert!(finding.help.unwrap().contains("cannot take the place"));
+    assert!(finding.help.unwrap().contains("`replaces = true`"));
 }
 
 #[test]
@@ -125,7 +132,7 @@ fn groups_within_groups_are_one_set() {
         .policy();
     assert_eq!(ranges(&policy, "ssh-in"), ["192.0.2.0/24", "2001:db8::1"]);
     let peers = &rule(&policy, "ssh-in").peers;
-    assert!(peers.any && !peers.broadcast);
+    assert!(peers.has(&Source::Any) && !peers.has(&Source::Broadcast));
     assert_eq!(peers.written, ["@all", "192.0.2.0/24"]);
     assert_eq!(policy.names.keys().map(ToString::to_string).collect::<Vec<_>>(), ["mail.example.net"]);
 }
@@ -187,7 +194,7 @@ fn services_bring_their_helper_and_their_passive_ports() {
         .service("ftps", "tcp/990", "", "50000-50100")
         .rule("a both ftp 192.0.2.1")
         .rule("b both ftps 192.0.2.1")
-        .rule_with("c both ftp 192.0.2.2", |rule| rule.action = Action::Deny)
+        .rule_with("c both ftp 192.0.2.2", |rule| rule.action.value = Action::Deny)
         .policy();
     assert_eq!(
         (ports(&policy, "a"), rule(&policy, "a").helper.as_deref()),
@@ -285,12 +292,32 @@ fn an_empty_group_in_use_is_a_warning_that_names_the_silenced_rules() {
 
 #[test]
 fn what_no_rule_uses_is_a_warning_with_the_nearest_name() {
-    let used = || sound().group("admins", "192.0.2.1").rule("a in ssh @admins");
+    let used = || sound().group("admins", "192.0.2.9").rule("a in ssh @admins");
     let finding = used().group("administrators", "192.0.2.1").finding();
     assert_eq!((finding.code, finding.help.as_deref()), ("PG331", Some("did you mean \"admins\"?")));
     let finding = used().feature("pmm", true).when("pmm").feature("pnm", true).finding();
     assert_eq!((finding.code, finding.help.as_deref()), ("PG338", Some("did you mean \"pmm\"?")));
     assert_eq!(used().service("ssh-alt", "tcp/2222", "", "").codes(), ["PG340"]);
+}
+
+#[test]
+fn what_a_rule_used_before_a_higher_layer_changed_it_is_no_warning() {
+    let vendor = || {
+        let written = Written::in_layer(VENDOR).feature("x", true).group("relays", "@inner");
+        let written = written.group("inner", "192.0.2.1").service("relay", "tcp/25", "", "");
+        written.rule("a out relay @relays").when("x").file(SITE).rule("ssh-in in ssh 192.0.2.9")
+    };
+    assert_eq!(vendor().codes(), [""; 0]);
+    let replaced = vendor().rule_with("a out ntp 192.0.2.2", |rule| rule.replaces = Some(rule.name.span));
+    assert_eq!(replaced.codes(), [""; 0]);
+    let overridden = vendor().overridden("a", |keys| {
+        let span = Span { file: FileId(1), start: 0, end: 1 };
+        let at = |value| Spanned { value, span };
+        let port = PortTerm::Ports(vec![Spanned { value: "tcp/587".parse().unwrap(), span }]);
+        keys.ports = Some(Spanned { value: port, span });
+        keys.peers = Some(Spanned { value: vec![at(Peer::Any)], span });
+    });
+    assert_eq!(overridden.codes(), [""; 0]);
 }
 
 #[test]
@@ -323,7 +350,7 @@ fn a_name_never_denies_not_even_through_groups() {
     for action in [Action::Deny, Action::Reject] {
         let with = |peers: &str| {
             let groups = sound().group("a", "@b,192.0.2.1").group("b", "mail.example.net");
-            groups.rule_with(&format!("x out smtp {peers}"), |rule| rule.action = action)
+            groups.rule_with(&format!("x out smtp {peers}"), |rule| rule.action.value = action)
         };
         assert_eq!(with("mail.example.net").rule("u out smtp @a").codes(), ["PG310"]);
         let finding = with("192.0.2.9,@a").finding();
@@ -354,12 +381,13 @@ fn an_ipv4_address_in_ipv6_form_is_an_error() {
 }
 
 #[test]
-fn a_policy_without_a_way_in_is_a_warning_and_one_without_rules_an_error() {
-    assert_eq!(Written::in_layer(SITE).codes(), ["PG313"]);
+fn a_policy_without_a_way_in_is_a_warning() {
+    assert_eq!(Written::in_layer(SITE).codes(), ["PG337"]);
     assert_eq!(Written::in_layer(SITE).rule("a out ssh 192.0.2.1").codes(), ["PG337"]);
     assert_eq!(Written::in_layer(SITE).rule("a in any 192.0.2.1").codes(), [""; 0]);
     assert_eq!(Written::in_layer(SITE).rule("a in tcp/20-30 mail.example.net").codes(), [""; 0]);
-    let deny = Written::in_layer(SITE).rule_with("a in ssh 192.0.2.1", |rule| rule.action = Action::Deny);
+    let deny =
+        Written::in_layer(SITE).rule_with("a in ssh 192.0.2.1", |rule| rule.action.value = Action::Deny);
     assert_eq!(deny.codes(), ["PG337"]);
 }
 
@@ -372,5 +400,5 @@ fn names_without_a_way_to_ask_are_a_warning() {
 
 #[test]
 fn an_empty_list_of_peers_is_a_warning() {
-    assert_eq!(sound().rule_with("a in tcp/1 any", |rule| rule.peers.clear()).codes(), ["PG330"]);
+    assert_eq!(sound().rule_with("a in tcp/1 any", |rule| rule.peers.value.clear()).codes(), ["PG330"]);
 }

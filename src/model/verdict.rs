@@ -4,23 +4,9 @@
 //! The baseline is not part of it: the packet is one that no baseline rule has taken, a new connection that does not
 //! come or leave through `lo`.
 
-use super::{Action, AddressBook, BROADCAST, Peers, Policy, Rule, never};
-use crate::types::{AddrRange, Direction, PortMatch, RuleName};
-use std::net::IpAddr;
-
-/// The first packet of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Packet {
-    /// Who sends it: `In` the peer, `Out` this machine.
-    pub direction: Direction,
-    /// The IANA protocol number.
-    pub protocol: u8,
-    /// The far end: the source of an incoming packet, the destination of an outgoing one.
-    pub peer: IpAddr,
-    /// The destination port, of a protocol that has ports.
-    pub port: Option<u16>,
-    pub source_port: Option<u16>,
-}
+use super::matching::{Asked, Match, matching};
+use super::{Action, AddressBook, DefaultAction, Packet, Policy};
+use crate::types::RuleName;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -29,6 +15,11 @@ pub enum Decision {
     Reject,
     /// No rule matches.
     DefaultDeny,
+    DefaultReject,
+    /// No rule matches; it passes and is counted as one that would be denied.
+    DefaultAudit,
+    /// A forwarded packet that this machine does not filter.
+    Unfiltered,
 }
 
 impl Decision {
@@ -38,6 +29,16 @@ impl Decision {
             Self::Deny => "deny",
             Self::Reject => "reject",
             Self::DefaultDeny => "default-deny",
+            Self::DefaultReject => "default-reject",
+            Self::DefaultAudit => "default-audit",
+            Self::Unfiltered => "unfiltered",
+        }
+    }
+
+    pub fn passes(self) -> bool {
+        match self {
+            Self::Allow | Self::DefaultAudit | Self::Unfiltered => true,
+            Self::Deny | Self::Reject | Self::DefaultDeny | Self::DefaultReject => false,
         }
     }
 }
@@ -52,6 +53,16 @@ impl From<Action> for Decision {
     }
 }
 
+impl From<DefaultAction> for Decision {
+    fn from(action: DefaultAction) -> Self {
+        match action {
+            DefaultAction::Deny => Self::DefaultDeny,
+            DefaultAction::Reject => Self::DefaultReject,
+            DefaultAction::Audit => Self::DefaultAudit,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     pub action: Decision,
@@ -59,140 +70,70 @@ pub struct Verdict {
     pub rule: Option<RuleName>,
     /// The other rules that match, in the order in which they would decide.
     pub also: Vec<RuleName>,
+    /// The rules in audit mode that match, by name: each of them counts the packet too.
+    pub audit: Vec<RuleName>,
 }
 
-/// Judges a packet by every rule of the policy.
+/// Judges a packet by every rule of the policy. A condition on what the packet does not say does not hold.
 pub fn verdict(policy: &Policy, book: &AddressBook, packet: &Packet) -> Verdict {
-    let rank = |rule| rank(rule, book, packet);
-    let mut matching: Vec<(Rank, Action)> =
-        policy.rules.iter().filter_map(|rule| rank(rule).map(|rank| (rank, rule.action))).collect();
-    matching.sort();
-    let mut names = matching.iter().map(|(rank, _)| rank.name.clone());
+    let mut matches = matching(policy, book, &Asked::about(packet));
+    matches.retain(|found| found.missing.is_none());
+    named(policy, packet, matches)
+}
+
+/// The verdict of rules that match, in the order in which they decide.
+pub(super) fn named(policy: &Policy, packet: &Packet, matches: Vec<Match>) -> Verdict {
+    let (deciding, audit): (Vec<_>, Vec<_>) =
+        matches.into_iter().map(|found| found.rule).partition(|rule| rule.decides());
+    let default = || policy.default.of(packet.direction).into();
+    let action = deciding.first().map_or_else(default, |rule| rule.action.into());
+    let mut names = deciding.into_iter().map(|rule| rule.name.clone());
     let rule = names.next();
-    let action = matching.first().map_or(Decision::DefaultDeny, |(_, action)| (*action).into());
-    Verdict { action, rule, also: names.collect() }
-}
-
-/// The order in which matching rules decide: the smallest first.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Rank<'a> {
-    action: Action,
-    peers: PeerRank,
-    ports: PortRank,
-    name: &'a RuleName,
-}
-
-/// How narrowly peers match an address.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum PeerRank {
-    /// An address, a prefix or a range as written, with how many addresses it has, less one.
-    Written(u128),
-    LookedUp,
-    ListFile,
-    Any,
-}
-
-/// How narrowly ports match a packet.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum PortRank {
-    /// A port or a range, with how many ports it has, less one.
-    Ports(u16),
-    Any,
-}
-
-/// `None` if the rule does not match.
-fn rank<'a>(rule: &'a Rule, book: &AddressBook, packet: &Packet) -> Option<Rank<'a>> {
-    if !rule.direction.has(packet.direction) {
-        return None;
-    }
-    let ports = rule.ports.iter().filter_map(|entry| port_rank(*entry, packet)).min()?;
-    let peers = peer_rank(&rule.peers, book, packet)?;
-    Some(Rank { action: rule.action, peers, ports, name: &rule.name })
-}
-
-fn port_rank(entry: PortMatch, packet: &Packet) -> Option<PortRank> {
-    match entry {
-        PortMatch::Any => Some(PortRank::Any),
-        PortMatch::Ports(protocol, range) => {
-            let port = packet.port.filter(|_| packet.protocol == protocol.number())?;
-            range.contains(port).then(|| PortRank::Ports(range.span()))
-        }
-    }
-}
-
-fn peer_rank(peers: &Peers, book: &AddressBook, packet: &Packet) -> Option<PeerRank> {
-    let written = written(peers, book, packet.direction);
-    let narrowest = written.iter().filter(|range| range.contains(packet.peer)).map(AddrRange::span).min();
-    if let Some(span) = narrowest {
-        Some(PeerRank::Written(span))
-    } else if looked_up(peers, book, packet.peer) {
-        Some(PeerRank::LookedUp)
-    } else if listed(peers, book, packet.peer) {
-        Some(PeerRank::ListFile)
-    } else {
-        peers.any.then_some(PeerRank::Any)
-    }
-}
-
-/// Servers of resolv.conf and broadcast addresses count as if they were written.
-fn written(peers: &Peers, book: &AddressBook, direction: Direction) -> Vec<AddrRange> {
-    let mut ranges = peers.ranges.clone();
-    if peers.resolv_conf {
-        ranges.extend(book.resolv_conf.iter().copied().map(AddrRange::single));
-    }
-    if peers.broadcast && direction == Direction::Out {
-        ranges.extend(book.broadcast.iter().copied().chain([BROADCAST]).map(AddrRange::single));
-    }
-    ranges
-}
-
-fn looked_up(peers: &Peers, book: &AddressBook, address: IpAddr) -> bool {
-    let mut learned = peers.names.iter().filter_map(|name| book.names.get(name)).flatten();
-    learned.any(|learned| learned.address == address) && !never::refuses(book, address)
-}
-
-fn listed(peers: &Peers, book: &AddressBook, address: IpAddr) -> bool {
-    let mut ranges = peers.lists.iter().filter_map(|list| book.lists.get(&list.path)).flatten();
-    ranges.any(|range| range.contains(address))
+    let mut audit: Vec<RuleName> = audit.into_iter().map(|rule| rule.name.clone()).collect();
+    audit.sort_unstable();
+    Verdict { action, rule, also: names.collect(), audit }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::diag::{FileId, Span};
-    use crate::model::{LearnedAddress, ListRef, RuleDirection};
+    use crate::model::{LearnedAddress, ListRef, PeerPart, Peers, Rule, RuleDirection, Source};
+    use crate::types::Direction;
     use std::time::Duration;
 
     const SPAN: Span = Span { file: FileId(0), start: 0, end: 0 };
 
     fn rule(name: &str, ports: &[&str], peers: &[&str]) -> Rule {
-        let mut far = Peers::default();
-        for peer in peers {
-            if *peer == "any" {
-                far.any = true;
-            } else if *peer == "broadcast" {
-                far.broadcast = true;
-            } else if *peer == "resolv.conf" {
-                far.resolv_conf = true;
-            } else if let Some(path) = peer.strip_prefix("file:") {
-                far.lists.push(ListRef { group: "list".into(), path: path.into() });
-            } else if let Ok(range) = peer.parse() {
-                far.ranges.push(range);
-            } else {
-                far.names.push(peer.parse().unwrap());
-            }
-        }
+        let source = |peer: &str| match (peer, peer.strip_prefix("file:"), peer.parse()) {
+            ("any", ..) => Source::Any,
+            ("broadcast", ..) => Source::Broadcast,
+            ("resolv.conf", ..) => Source::ResolvConf,
+            (_, Some(path), _) => Source::List(list(path)),
+            (_, None, Ok(range)) => Source::Range(range),
+            (name, None, Err(_)) => Source::Name(name.parse().unwrap()),
+        };
+        let parts = peers.iter().map(|peer| PeerPart { source: source(peer), except: Vec::new() }).collect();
         Rule {
             name: name.parse().unwrap(),
             origin: SPAN,
             direction: RuleDirection::Both,
             action: Action::Allow,
             ports: ports.iter().map(|text| text.parse().unwrap()).collect(),
+            audit: false,
             helper: None,
-            peers: far,
+            from_ports: Vec::new(),
+            interfaces: None,
+            local: Vec::new(),
+            users: Vec::new(),
+            peers: Peers { written: Vec::new(), parts },
             purpose: String::new(),
             rows: Vec::new(),
         }
+    }
+
+    fn list(path: &str) -> ListRef {
+        ListRef { group: "list".into(), path: path.into(), span: SPAN, min_entries: None, max_shrink: None }
     }
 
     fn with(action: Action, rule: Rule) -> Rule {
@@ -207,7 +148,7 @@ mod tests {
         AddressBook {
             names: [("repo.example.net".parse().unwrap(), vec![learned("8.8.4.4"), learned("10.9.9.9")])]
                 .into(),
-            lists: [("list.txt".into(), vec!["8.8.0.0/16".parse().unwrap()])].into(),
+            lists: [("list.txt".into(), std::iter::once("8.8.0.0/16".parse().unwrap()).collect())].into(),
             resolv_conf: vec!["8.8.4.4".parse().unwrap()],
             broadcast: vec!["203.0.113.255".parse().unwrap()],
             own: vec!["1.1.1.1".parse().unwrap()],
@@ -221,8 +162,12 @@ mod tests {
             direction,
             protocol: 6,
             peer: peer.parse().unwrap(),
+            local: Some("1.1.1.1".parse().unwrap()),
             port: Some(port),
             source_port: Some(40_000),
+            icmp_type: None,
+            interface: Some("eth0".into()),
+            user: None,
         };
         verdict(&policy, &book(), &packet)
     }
@@ -237,7 +182,10 @@ mod tests {
     fn the_default_is_deny_in_both_directions() {
         for direction in Direction::BOTH {
             let verdict = judge(vec![rule("a", &["tcp/81"], &["any"])], direction, "8.8.4.4", 80);
-            assert_eq!(verdict, Verdict { action: Decision::DefaultDeny, rule: None, also: vec![] });
+            assert_eq!(
+                verdict,
+                Verdict { action: Decision::DefaultDeny, rule: None, also: vec![], audit: vec![] }
+            );
         }
     }
 
@@ -328,8 +276,12 @@ mod tests {
             direction: Direction::Out,
             protocol,
             peer: "8.8.4.4".parse().unwrap(),
+            local: None,
             port,
             source_port: port.map(|_| 80),
+            icmp_type: None,
+            interface: None,
+            user: None,
         };
         let policy = |ports: &str| Policy { rules: vec![rule("a", &[ports], &["any"])], ..Policy::default() };
         let passes =

@@ -4,7 +4,8 @@ use super::attr::Writer;
 use super::batch::Batch;
 use super::message::kind;
 use super::wire::{self, data, elem, flag, msg};
-use crate::ruleset::{Element, ElementKey, ElementValue, Set, TABLE, Verdict};
+use crate::ruleset::{Addresses, Element, ElementKey, ElementValue, Elements, Field, Set, TABLE, Verdict};
+use crate::types::Family;
 use std::time::Duration;
 
 /// A message is closed when it has grown to this; an element adds less than 1 KiB.
@@ -57,6 +58,44 @@ pub fn delete<'a>(
     Ok(())
 }
 
+pub fn add_addresses(batch: &mut Batch, set: &str, head: &Set, addresses: &Addresses) -> Result<(), Mistake> {
+    write_addresses(ElementMessages::new(batch, set, msg::NEWSETELEM), head, addresses)
+}
+
+pub fn delete_addresses(
+    batch: &mut Batch,
+    set: &str,
+    head: &Set,
+    addresses: &Addresses,
+) -> Result<(), Mistake> {
+    write_addresses(ElementMessages::new(batch, set, msg::DELSETELEM), head, addresses)
+}
+
+fn write_addresses(
+    mut messages: ElementMessages<'_>,
+    head: &Set,
+    addresses: &Addresses,
+) -> Result<(), Mistake> {
+    let field = match addresses.family() {
+        Family::V4 => Field::Ipv4Addr,
+        Family::V6 => Field::Ipv6Addr,
+    };
+    if head.key != [field] || head.interval != addresses.interval() || head.timeout.is_some() {
+        return Err("addresses in a set that is not of their kind");
+    }
+    for (first, last) in addresses.iter() {
+        let (first, last) = (first.to_be_bytes(), last.to_be_bytes());
+        let own = first.len() - field.octets()..;
+        messages.push(|w| write_key(w, elem::KEY, &first[own.clone()]));
+        let end = if head.interval { successor(&last[own]) } else { None };
+        if let Some(end) = end {
+            messages.push(|w| write_end(w, &end));
+        }
+    }
+    messages.close();
+    Ok(())
+}
+
 /// Add, delete, add: works whether or not the element is still there, and gives it the new timeout on every kernel.
 pub fn renew(batch: &mut Batch, set: &str, head: &Set, elements: &[Element]) -> Result<(), Mistake> {
     add(batch, set, head, elements)?;
@@ -72,13 +111,23 @@ pub fn flush(batch: &mut Batch, set: &str) {
 /// What the kernel says is the number of elements of a set that holds these. Of ranges of a single field it keeps two
 /// elements each, one if the range ends with the greatest key, and says half of them.
 pub fn kernel_count(set: &Set) -> u32 {
-    let Some(known) = set.elements.known() else { return 0 };
-    let open = |key: &ElementKey| Shape::of(set, key).is_ok_and(|shape| shape.end_element().is_none());
-    let count = match set.key.as_slice() {
-        [_] if set.interval => (known.len() * 2 - known.keys().filter(|key| open(key)).count()) / 2,
-        _ => known.len(),
-    };
+    let elements = set.elements.len();
+    let ranges = set.interval && set.key.len() == 1;
+    let count = if ranges { (elements * 2 - open_elements(set)) / 2 } else { elements };
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// How many ranges end with the greatest key.
+fn open_elements(set: &Set) -> usize {
+    match &set.elements {
+        Elements::Addresses(addresses) => usize::from(addresses.reaches_the_last()),
+        Elements::Known(known) => {
+            let open =
+                |key: &&ElementKey| Shape::of(set, key).is_ok_and(|shape| shape.end_element().is_none());
+            known.keys().filter(open).count()
+        }
+        Elements::Unread(_) => 0,
+    }
 }
 
 /// A key of no octets stands for the element that matches what no other does; this program never adds one.

@@ -64,6 +64,14 @@ impl Encoder {
                 elements::check_name(set)?;
                 elements::delete(&mut self.batch, set, head, keys)?;
             }
+            Op::AddAddresses { set, head, addresses } => {
+                elements::check_name(set)?;
+                elements::add_addresses(&mut self.batch, set, head, addresses)?;
+            }
+            Op::DeleteAddresses { set, head, addresses } => {
+                elements::check_name(set)?;
+                elements::delete_addresses(&mut self.batch, set, head, addresses)?;
+            }
             Op::RenewElements { set, head, elements: list } => {
                 elements::check_name(set)?;
                 elements::renew(&mut self.batch, set, head, list)?;

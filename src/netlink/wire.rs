@@ -69,7 +69,9 @@ pub mod chain {
     pub const TYPE: u16 = 7;
     pub const HOOK_HOOKNUM: u16 = 1;
     pub const HOOK_PRIORITY: u16 = 2;
+    pub const PRE_ROUTING: u32 = 0;
     pub const LOCAL_IN: u32 = 1;
+    pub const FORWARD: u32 = 2;
     pub const LOCAL_OUT: u32 = 3;
 }
 

@@ -1,7 +1,9 @@
 //! A plan as text and as a summary: one stable form for `plan`, for logs and for tests.
 
 use super::{Op, Plan};
-use crate::ruleset::{ElementKey, ElementValue, ObjectKind, Ruleset, Set, element_words, key_words};
+use crate::ruleset::{
+    Addresses, ElementKey, ElementValue, ObjectKind, Ruleset, Set, element_words, key_words,
+};
 use serde::Serialize;
 use std::fmt;
 
@@ -77,6 +79,8 @@ impl Plan {
                 }
                 Op::AddElements { elements, .. } => sum.elements_added += elements.len(),
                 Op::DeleteElements { keys, .. } => sum.elements_deleted += keys.len(),
+                Op::AddAddresses { addresses, .. } => sum.elements_added += addresses.len(),
+                Op::DeleteAddresses { addresses, .. } => sum.elements_deleted += addresses.len(),
                 Op::FlushSet { name } => sum.elements_deleted += held_elements(have, name),
                 Op::RenewElements { elements, .. } => sum.lifetimes_renewed += elements.len(),
             }
@@ -91,9 +95,7 @@ impl Plan {
 }
 
 fn held_elements(have: Option<&Ruleset>, name: &str) -> usize {
-    have.and_then(|have| have.sets.get(name))
-        .and_then(|set| set.elements.known())
-        .map_or(0, |known| known.len())
+    have.and_then(|have| have.sets.get(name)).map_or(0, |set| set.elements.len())
 }
 
 fn describe(op: &Op, have: Option<&Ruleset>) -> Change {
@@ -101,6 +103,8 @@ fn describe(op: &Op, have: Option<&Ruleset>) -> Change {
     let words = |head: &Set, elements: &[(ElementKey, ElementValue)]| {
         elements.iter().map(|(key, value)| element_words(head, key, value)).collect()
     };
+    let keys =
+        |head: &Set, addresses: &Addresses| addresses.keys().map(|key| key_words(&head.key, &key)).collect();
     match op {
         Op::AddTable => change("add", "table", crate::ruleset::TABLE, vec![]),
         Op::DeleteTable => change("delete", "table", crate::ruleset::TABLE, vec![]),
@@ -115,6 +119,10 @@ fn describe(op: &Op, have: Option<&Ruleset>) -> Change {
         Op::RenewElements { set, head, elements } => change("renew", "elements", set, words(head, elements)),
         Op::DeleteElements { set, head, keys } => {
             change("delete", "elements", set, keys.iter().map(|key| key_words(&head.key, key)).collect())
+        }
+        Op::AddAddresses { set, head, addresses } => change("add", "elements", set, keys(head, addresses)),
+        Op::DeleteAddresses { set, head, addresses } => {
+            change("delete", "elements", set, keys(head, addresses))
         }
         Op::AddRule { chain, rule, .. } => change("add", "rule", chain, vec![rule.text.clone()]),
         Op::DeleteRule { chain, handle } => {

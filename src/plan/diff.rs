@@ -5,7 +5,7 @@
 
 use super::{Op, Plan};
 use crate::ruleset::{
-    Chain, Element, ElementKey, ElementValue, Elements, Expr, Rule, Ruleset, Set, SetData, Verdict,
+    Addresses, Chain, Element, ElementKey, ElementValue, Elements, Expr, Rule, Ruleset, Set, SetData, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,9 +23,16 @@ pub fn diff(want: &Ruleset, have: Option<&Ruleset>) -> Plan {
     if have.is_none_or(|have| have.dormant && !want.dormant) {
         ops.push(Op::AddTable);
     }
-    let diff = Diff::new(want, have.unwrap_or(&empty));
-    diff.removals(&mut ops);
-    diff.additions(&mut ops);
+    Diff::new(want, have.unwrap_or(&empty)).all(&mut ops);
+    Plan { ops }
+}
+
+/// The same, with these sets made anew whether or not their heads differ.
+pub(super) fn diff_anew<'a>(want: &'a Ruleset, have: &'a Ruleset, sets: &BTreeSet<&'a str>) -> Plan {
+    let mut ops = Vec::new();
+    let mut diff = Diff::new(want, have);
+    diff.anew_sets.extend(sets);
+    diff.all(&mut ops);
     Plan { ops }
 }
 
@@ -44,6 +51,11 @@ impl<'a> Diff<'a> {
         let anew_chains = differing(&want.chains, &have.chains, |a, b| a.base != b.base);
         let anew_sets = differing(&want.sets, &have.sets, |a, b| !a.same_head(b));
         Self { want, have, anew_sets, anew_objects, anew_chains }
+    }
+
+    fn all(&self, ops: &mut Vec<Op>) {
+        self.removals(ops);
+        self.additions(ops);
     }
 
     fn removals(&self, ops: &mut Vec<Op>) {
@@ -167,6 +179,15 @@ impl<'a> Diff<'a> {
             ops.push(Op::FlushSet { name: name.to_owned() });
             return;
         }
+        if let Elements::Addresses(wanted) = &want.elements {
+            let goes = read_addresses(held).map(|known| known.less(wanted)).filter(|goes| !goes.is_empty());
+            ops.extend(goes.map(|addresses| Op::DeleteAddresses {
+                set: name.to_owned(),
+                head: want.head(),
+                addresses,
+            }));
+            return;
+        }
         let (Some(wanted), Some(known)) = (want.elements.known(), held.elements.known()) else { return };
         let keys: Vec<ElementKey> = known
             .iter()
@@ -179,6 +200,9 @@ impl<'a> Diff<'a> {
     }
 
     fn is_refilled(&self, name: &str, want: &Set, held: &Set) -> bool {
+        if let Elements::Addresses(wanted) = &want.elements {
+            return read_addresses(held).is_none_or(|known| !known.is_empty() && !known.shares_with(wanted));
+        }
         let (Some(wanted), Elements::Known(known)) = (want.elements.known(), &held.elements) else {
             return true;
         };
@@ -217,17 +241,18 @@ impl<'a> Diff<'a> {
     }
 
     fn elements_that_come(&self, name: &str, want: &Set, ops: &mut Vec<Op>) {
-        let Some(wanted) = want.elements.known() else { return };
         if want.dynamic {
             return;
         }
+        let stays = |held: &&Set| !self.set_goes(name) && !self.is_refilled(name, want, held);
+        let held = self.have.sets.get(name).filter(stays);
+        if let Elements::Addresses(wanted) = &want.elements {
+            ops.extend(addresses_that_come(name, want, wanted, held));
+            return;
+        }
+        let Some(wanted) = want.elements.known() else { return };
         let nothing = Held::new();
-        let known = match self.have.sets.get(name) {
-            Some(held) if !self.set_goes(name) && !self.is_refilled(name, want, held) => {
-                held.elements.known().unwrap_or(&nothing)
-            }
-            _ => &nothing,
-        };
+        let known = held.and_then(|held| held.elements.known()).unwrap_or(&nothing);
         let mut come: Vec<Element> = Vec::new();
         let mut renew: Vec<Element> = Vec::new();
         for (key, value) in wanted {
@@ -247,6 +272,24 @@ impl<'a> Diff<'a> {
         if !renew.is_empty() {
             ops.push(Op::RenewElements { set, head, elements: renew });
         }
+    }
+}
+
+fn addresses_that_come(name: &str, want: &Set, wanted: &Addresses, held: Option<&Set>) -> Option<Op> {
+    let addresses = match held.and_then(read_addresses) {
+        Some(known) => wanted.less(&known),
+        None => wanted.clone(),
+    };
+    let op = || Op::AddAddresses { set: name.to_owned(), head: want.head(), addresses: addresses.clone() };
+    (!addresses.is_empty()).then(op)
+}
+
+/// The elements of a set, if they are addresses and nothing else.
+fn read_addresses(held: &Set) -> Option<Addresses> {
+    match (&held.elements, held.key.as_slice()) {
+        (Elements::Addresses(addresses), _) => Some(addresses.clone()),
+        (Elements::Known(known), [field]) => Addresses::read(*field, held.interval, known),
+        (Elements::Known(_) | Elements::Unread(_), _) => None,
     }
 }
 

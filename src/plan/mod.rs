@@ -2,12 +2,16 @@
 
 mod describe;
 mod diff;
+mod steps;
+mod versions;
 
 pub use describe::{Change, Summary};
 pub use diff::diff;
+pub use steps::steps;
+pub use versions::Held;
 
 use crate::diag::Span;
-use crate::ruleset::{BaseChain, Element, ElementKey, Object, ObjectKind, Rule, Set};
+use crate::ruleset::{Addresses, BaseChain, Element, ElementKey, Object, ObjectKind, Rule, Set};
 
 /// Operations in the order in which one batch carries them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -59,6 +63,16 @@ pub enum Op {
         head: Set,
         keys: Vec<ElementKey>,
     },
+    AddAddresses {
+        set: String,
+        head: Set,
+        addresses: Addresses,
+    },
+    DeleteAddresses {
+        set: String,
+        head: Set,
+        addresses: Addresses,
+    },
     /// Gives elements of a set with timeouts a new life, whether or not they have just expired:
     /// add, delete, add (works on every kernel).
     RenewElements {
@@ -86,6 +100,8 @@ impl Op {
             Self::AddSet { head, .. }
             | Self::AddElements { head, .. }
             | Self::DeleteElements { head, .. }
+            | Self::AddAddresses { head, .. }
+            | Self::DeleteAddresses { head, .. }
             | Self::RenewElements { head, .. } => head.origin,
             Self::AddRule { rule, .. } => rule.origin,
             Self::AddTable

@@ -1,9 +1,9 @@
 //! What a plan has for a change of each kind.
 
-use super::{Op, Plan, diff};
+use super::{Held, Op, Plan, diff, steps};
 use crate::ruleset::{
-    Chain, ElementKey, ElementValue, Elements, Field, Object, ObjectDef, ObjectKind, Part, Rule, RuleBuilder,
-    Ruleset, Set, SetData, Verdict,
+    BaseChain, Chain, ChainPolicy, ElementKey, ElementValue, Elements, Field, Hook, Object, ObjectDef,
+    ObjectKind, Part, Rule, RuleBuilder, Ruleset, Set, SetData, Verdict,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -125,4 +125,91 @@ fn a_table_that_somebody_put_to_sleep_is_woken_and_nothing_else() {
     let want = ruleset(&["a"], ports(&[(25, "a")], None), vec![line("map")]);
     let have = Ruleset { dormant: true, ..want.clone() };
     assert_eq!(kinds(&diff(&want, Some(&have))), ["add table"]);
+}
+
+fn batches(want: &Ruleset, have: &Ruleset) -> Vec<Vec<String>> {
+    let held = Held::new(have.clone());
+    let plan = diff(want, Some(&held.ruleset));
+    steps(&plan, want, Some(&held)).iter().map(kinds).collect()
+}
+
+#[test]
+fn a_port_that_leads_elsewhere_is_in_a_new_map_before_the_rule_asks_for_it() {
+    let have = ruleset(&["a", "b"], ports(&[(25, "a")], None), vec![line("map"), accept()]);
+    let want = ruleset(&["a", "b"], ports(&[(25, "b")], None), vec![line("map"), accept()]);
+    let beside = ["add set", "add elements"].map(str::to_owned).to_vec();
+    let turn = ["delete rule", "add rule"].map(str::to_owned).to_vec();
+    assert_eq!(batches(&want, &have), [beside, turn, vec!["delete set".to_owned()]]);
+    let held = Held::new(have);
+    let steps = steps(&diff(&want, Some(&held.ruleset)), &want, Some(&held));
+    assert!(matches!(&steps[0].ops[0], Op::AddSet { name, .. } if name == "map/b"));
+    let Op::AddRule { rule, before: Some(11), .. } = &steps[1].ops[1] else { panic!("{steps:?}") };
+    assert_eq!(rule.exprs, line("map/b").exprs);
+    assert!(matches!(&steps[2].ops[0], Op::DeleteSet { name } if name == "map"));
+}
+
+#[test]
+fn the_two_names_of_a_set_take_turns_and_are_looked_at_as_the_first() {
+    let first = ruleset(&["a"], ports(&[(25, "a")], None), vec![line("map")]);
+    let mut second = first.clone();
+    let set = second.sets.remove("map").expect("the map");
+    second.sets.insert("map/b".into(), set.clone());
+    second.chains.get_mut("chain").expect("the chain").rules = vec![line("map/b")];
+    assert_eq!(Held::new(second.clone()).ruleset, first);
+    // What is left over is what no rule asks, whichever name it has.
+    second.sets.insert("map".into(), ports(&[(80, "a")], None));
+    let held = Held::new(second);
+    assert_eq!(held.ruleset.sets["map"], set);
+    let steps = steps(&diff(&first, Some(&held.ruleset)), &first, Some(&held));
+    let [only] = steps.as_slice() else { panic!("{steps:?}") };
+    assert!(matches!(&only.ops[..], [Op::DeleteSet { name }] if name == "map"), "{only:?}");
+}
+
+#[test]
+fn a_set_of_more_than_a_hundred_thousand_elements_is_changed_in_place_when_the_rules_turn() {
+    let many = |from: u32| -> Set {
+        let element =
+            |n: u32| (ElementKey { first: n.to_be_bytes().into(), last: None }, ElementValue::default());
+        Set {
+            key: vec![Field::Ipv4Addr],
+            data: SetData::None,
+            size: Some(131_072),
+            elements: Elements::Known((from..from + 100_001).map(element).collect()),
+            ..ports(&[], None)
+        }
+    };
+    let with = |mut ruleset: Ruleset, set: Set| {
+        ruleset.sets.insert("many".into(), set);
+        ruleset
+    };
+    let have = with(ruleset(&["a", "b"], ports(&[(25, "a")], None), vec![line("map")]), many(0));
+    let want = with(ruleset(&["a", "b"], ports(&[(25, "b")], None), vec![line("map")]), many(1));
+    let turn = ["delete rule", "delete elements", "add elements", "add rule"].map(str::to_owned).to_vec();
+    assert_eq!(batches(&want, &have)[1], turn);
+}
+
+#[test]
+fn what_only_lets_more_through_is_one_batch() {
+    let have = ruleset(&["a"], ports(&[(25, "a")], None), vec![line("map")]);
+    let mut want =
+        ruleset(&["a", "b"], ports(&[(25, "a"), (80, "b")], None), vec![line("map"), line("more")]);
+    want.sets.insert("more".into(), ports(&[(443, "a")], None));
+    assert_eq!(batches(&want, &have).len(), 1);
+    assert_eq!(batches(&have, &want).len(), 1, "and what only lets less through");
+    let drop = RuleBuilder::new().counter_map(&[Part::DestinationPort], "more").verdict(Verdict::Drop);
+    want.chains.get_mut("chain").expect("the chain").rules[1] = drop;
+    assert_eq!(batches(&want, &have).len(), 3, "one rule lets more through and the other less");
+}
+
+#[test]
+fn a_base_chain_comes_and_goes_together_with_its_rules() {
+    let have = ruleset(&["a", "b"], ports(&[(25, "a")], None), vec![line("map")]);
+    let mut want = ruleset(&["a", "b"], ports(&[(25, "b")], None), vec![line("map")]);
+    let base = BaseChain { hook: Hook::Input, priority: 0, policy: ChainPolicy::Drop };
+    want.chains
+        .insert("new".into(), Chain { base: Some(base), rules: vec![Rule { handle: Some(20), ..accept() }] });
+    let coming = ["delete rule", "add chain", "add rule", "add rule"].map(str::to_owned).to_vec();
+    assert_eq!(batches(&want, &have)[1], coming);
+    let going = ["delete rule", "delete rule", "delete chain", "add rule"].map(str::to_owned).to_vec();
+    assert_eq!(batches(&have, &want)[1], going);
 }

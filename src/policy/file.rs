@@ -2,7 +2,10 @@
 
 use super::keys::POLICY;
 use super::reader::{Reader, Table};
-use super::{Layer, ParsedFile, ParsedPolicy, hosts, language, rule, services, switches, syntax};
+use super::{
+    DefaultEntry, Layer, ParsedFile, ParsedPolicy, defaults, hosts, language, overrides, rule, services,
+    switches, syntax, zones,
+};
 use crate::diag::{FileId, Findings, SourceMap};
 
 /// All files, lowest layer first; or every finding of every file.
@@ -23,11 +26,14 @@ fn parse_file(text: &str, file: FileId, layer: Layer) -> Result<ParsedFile, Find
     let mut parsed = ParsedFile {
         file,
         layer,
+        default: DefaultEntry::default(),
         features: Vec::new(),
         baseline: Vec::new(),
         hosts: Vec::new(),
         services: Vec::new(),
+        zones: Vec::new(),
         rules: Vec::new(),
+        overrides: Vec::new(),
     };
     if let Some(mut table) = syntax::read(&mut reader, text) {
         if language::check(&mut reader, &mut table) {
@@ -39,6 +45,9 @@ fn parse_file(text: &str, file: FileId, layer: Layer) -> Result<ParsedFile, Find
 
 fn sections(reader: &mut Reader, table: &Table<'_>, parsed: &mut ParsedFile) {
     reader.known_keys(table, &POLICY);
+    if let Some(value) = table.get("default") {
+        parsed.default = defaults::parse(reader, value);
+    }
     if let Some(value) = table.get("features") {
         parsed.features = switches::features(reader, value);
     }
@@ -51,7 +60,13 @@ fn sections(reader: &mut Reader, table: &Table<'_>, parsed: &mut ParsedFile) {
     if let Some(value) = table.get("services") {
         parsed.services = services::parse(reader, value);
     }
+    if let Some(value) = table.get("zones") {
+        parsed.zones = zones::parse(reader, value);
+    }
     if let Some(value) = table.get("rule") {
         parsed.rules = rule::parse(reader, value);
+    }
+    if let Some(value) = table.get("override") {
+        parsed.overrides = overrides::parse(reader, value);
     }
 }

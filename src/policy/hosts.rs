@@ -1,15 +1,24 @@
 //! `[hosts]`: groups of peers by name.
 
 use super::keys::HOST_GROUP;
-use super::peer::{self, Place};
+use super::peer::{self, AddressKey, Place};
 use super::reader::{Reader, Table, Value, Wanted};
 use super::{HostGroup, Spanned, check_name};
 use crate::diag::codes;
+use crate::types::AddrRange;
 use std::path::PathBuf;
 
 /// Bounds of the times of looked-up names, here and in the settings.
 pub(super) const TTL: (&str, &str) = ("1s", "30d");
 pub(super) const GRACE: (&str, &str) = ("0s", "30d");
+
+const ALLOW_NET: AddressKey = AddressKey {
+    name: "allow-net",
+    for_all: "write the private networks that names may stand for, such as \"10.40.0.0/16\"; public addresses need nothing",
+};
+
+/// More lines than a list file may have bytes.
+const MOST_ENTRIES: i64 = 67_108_864;
 
 pub(super) fn parse(reader: &mut Reader, value: &Value<'_>) -> Vec<HostGroup> {
     const WANTED: Wanted =
@@ -45,11 +54,58 @@ fn long_form(reader: &mut Reader, name: &Spanned<String>, table: &Table<'_>) -> 
         members,
         add,
         file: table.get("file").and_then(|value| file(reader, value)),
+        except: table
+            .get("except")
+            .map(|value| Spanned { value: peer::list(reader, value, Place::Except), span: reader.of(value) }),
+        allow_net: table.get("allow-net").map(|value| allow_net(reader, value)),
         resolv_conf: table.get("resolv-conf").and_then(|value| reader.boolean(value)).unwrap_or(false),
         ttl_floor,
         ttl_cap,
         grace,
+        min_entries: table.get("min-entries").and_then(|value| min_entries(reader, value)),
+        max_shrink: table.get("max-shrink").and_then(|value| max_shrink(reader, value)),
     }
+}
+
+fn allow_net(reader: &mut Reader, value: &Value<'_>) -> Spanned<Vec<Spanned<AddrRange>>> {
+    let texts = reader.strings(value, Wanted::new("a list of prefixes", "[\"10.40.0.0/16\"]"));
+    let mut networks = Vec::new();
+    for text in texts {
+        let written = text.value;
+        let Some(range) = peer::addresses(reader, text, ALLOW_NET) else { continue };
+        if written.contains('-') {
+            let help = "write the prefixes that it is made of, such as \"10.40.0.0/16\"";
+            let message = format!("\"{written}\" is a range: `allow-net` takes prefixes");
+            reader.error(codes::BAD_ADDRESS, range.span, message, help);
+        }
+        networks.push(range);
+    }
+    Spanned { value: networks, span: reader.of(value) }
+}
+
+fn min_entries(reader: &mut Reader, value: &Value<'_>) -> Option<Spanned<u64>> {
+    const WANTED: Wanted = Wanted::new("a number of entries", "the number without quotes, as in 1000");
+    let span = reader.of(value);
+    let number = reader.integer(value, WANTED)?;
+    if !(1..=MOST_ENTRIES).contains(&number) {
+        let message = format!("{number} is out of bounds");
+        reader.error(codes::BAD_NUMBER, span, message, format!("write 1 to {MOST_ENTRIES}"));
+        return None;
+    }
+    Some(Spanned { value: number.unsigned_abs(), span })
+}
+
+fn max_shrink(reader: &mut Reader, value: &Value<'_>) -> Option<Spanned<u8>> {
+    const WANTED: Wanted = Wanted::new("a percentage in quotes", "\"40%\"");
+    let span = reader.of(value);
+    let text = reader.string(value, WANTED)?;
+    let percent = text.strip_suffix('%').and_then(|number| number.parse::<u8>().ok());
+    let Some(percent) = percent.filter(|percent| (1..=100).contains(percent)) else {
+        let message = format!("\"{text}\" is no percentage from 1 to 100");
+        reader.error(codes::BAD_NUMBER, span, message, "write a whole number and %, as in \"40%\"");
+        return None;
+    };
+    Some(Spanned { value: percent, span })
 }
 
 fn file(reader: &mut Reader, value: &Value<'_>) -> Option<Spanned<PathBuf>> {

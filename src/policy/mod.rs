@@ -1,26 +1,31 @@
 //! Policy text to [`ParsedPolicy`]: syntax, known keys and the form of each value, with the place of everything.
 //! What the values mean together is the business of `model`.
 
+mod conditions;
+mod defaults;
 mod file;
 mod hosts;
 mod keys;
 mod language;
 mod names;
+mod overrides;
 mod parsed;
 mod peer;
 mod ports;
 mod reader;
 mod rule;
+mod rule_keys;
 mod services;
 mod settings;
 mod switches;
 mod syntax;
+mod zones;
 
 pub use file::parse;
 pub use names::parse_names;
 pub use parsed::{
-    HostGroup, Layer, ParsedFile, ParsedPolicy, Peer, PortTerm, ResolverSettings, RuleEntry, ServiceEntry,
-    Settings, Spanned,
+    DefaultEntry, HostGroup, Layer, OverrideEntry, ParsedFile, ParsedPolicy, Peer, PortTerm,
+    ResolverSettings, RuleEntry, RuleKeys, ServiceEntry, Settings, Spanned, Switches, ZoneEntry,
 };
 pub use reader::duration;
 pub use settings::parse_settings;

@@ -1,8 +1,8 @@
 //! The parsed form of the files: every value with its place, nothing looked up, nothing merged.
 
 use crate::diag::{FileId, Span};
-use crate::model::{Action, RuleDirection};
-use crate::types::{AddrRange, HostName, PortMatch, PortRange, RuleName};
+use crate::model::{Action, DefaultAction, ForwardDefault, RuleDirection, User};
+use crate::types::{AddrRange, HostName, InterfacePattern, PortMatch, PortRange, Protocol, RuleName};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,13 +29,24 @@ pub struct ParsedPolicy {
 pub struct ParsedFile {
     pub file: FileId,
     pub layer: Layer,
+    pub default: DefaultEntry,
     /// `[features]`: name and value.
     pub features: Vec<(Spanned<String>, bool)>,
     /// `[baseline]`: name and switch.
     pub baseline: Vec<(Spanned<String>, bool)>,
     pub hosts: Vec<HostGroup>,
     pub services: Vec<ServiceEntry>,
+    pub zones: Vec<ZoneEntry>,
     pub rules: Vec<RuleEntry>,
+    pub overrides: Vec<OverrideEntry>,
+}
+
+/// `[default]`.
+#[derive(Clone, Debug, Default)]
+pub struct DefaultEntry {
+    pub input: Option<Spanned<DefaultAction>>,
+    pub output: Option<Spanned<DefaultAction>>,
+    pub forward: Option<Spanned<ForwardDefault>>,
 }
 
 /// An entry of `[hosts]`, or of `peers`.
@@ -63,9 +74,17 @@ pub struct HostGroup {
     pub file: Option<Spanned<PathBuf>>,
     /// `resolv-conf = true`
     pub resolv_conf: bool,
+    /// `except = […]`: what the group does not hold, whatever else is said.
+    pub except: Option<Spanned<Vec<Spanned<Peer>>>>,
+    /// `allow-net = […]`: private networks that its names may stand for.
+    pub allow_net: Option<Spanned<Vec<Spanned<AddrRange>>>>,
     pub ttl_floor: Option<Duration>,
     pub ttl_cap: Option<Duration>,
     pub grace: Option<Duration>,
+    /// Of `file`: fewer entries are not taken.
+    pub min_entries: Option<Spanned<u64>>,
+    /// Of `file`, in percent: a list that has shrunk by more is not taken.
+    pub max_shrink: Option<Spanned<u8>>,
 }
 
 #[derive(Clone, Debug)]
@@ -78,26 +97,74 @@ pub struct ServiceEntry {
     pub passive: Option<Spanned<PortRange>>,
 }
 
+#[derive(Clone, Debug)]
+pub struct ZoneEntry {
+    pub name: Spanned<String>,
+    pub interfaces: Vec<Spanned<InterfacePattern>>,
+}
+
+/// An entry of `from-ports`.
+pub type FromPorts = (Protocol, PortRange);
+
 /// What a rule says of ports.
 #[derive(Clone, Debug)]
 pub enum PortTerm {
-    Service(Spanned<String>),
+    /// At least one.
+    Services(Vec<Spanned<String>>),
     Ports(Vec<Spanned<PortMatch>>),
 }
+
+/// Switches; `true`: on, `false`: written with `!`.
+pub type Switches = Vec<(Spanned<String>, bool)>;
 
 #[derive(Clone, Debug)]
 pub struct RuleEntry {
     /// The name's span stands for the rule in findings and refusals.
     pub name: Spanned<RuleName>,
+    /// The place of `replaces = true`.
+    pub replaces: Option<Span>,
     pub direction: Spanned<RuleDirection>,
     pub ports: PortTerm,
-    pub peers: Vec<Spanned<Peer>>,
-    pub action: Action,
+    pub peers: Spanned<Vec<Spanned<Peer>>>,
+    /// Its place is that of the name where it is not written.
+    pub action: Spanned<Action>,
+    /// The place of `mode = "audit"`.
+    pub audit: Option<Span>,
     pub purpose: String,
-    /// Switches that must all hold; `true`: on, `false`: written with `!`.
-    pub when: Vec<(Spanned<String>, bool)>,
+    /// All must hold.
+    pub when: Switches,
     pub rows: Vec<String>,
+    /// Every port of the peer if there is none; so for `zones`, `local` and `users`.
+    pub from_ports: Vec<Spanned<(Protocol, PortRange)>>,
+    pub zones: Vec<Spanned<String>>,
+    pub local: Vec<Spanned<AddrRange>>,
+    pub users: Vec<Spanned<User>>,
     pub enabled: bool,
+}
+
+/// Keys of a rule, each if it is written; the place is that of the value.
+#[derive(Clone, Debug, Default)]
+pub struct RuleKeys {
+    pub direction: Option<Spanned<RuleDirection>>,
+    pub ports: Option<Spanned<PortTerm>>,
+    pub peers: Option<Spanned<Vec<Spanned<Peer>>>>,
+    pub action: Option<Spanned<Action>>,
+    pub audit: Option<Span>,
+    pub purpose: Option<Spanned<String>>,
+    pub when: Option<Spanned<Switches>>,
+    pub rows: Option<Spanned<Vec<String>>>,
+    pub from_ports: Option<Spanned<Vec<Spanned<FromPorts>>>>,
+    pub zones: Option<Spanned<Vec<Spanned<String>>>>,
+    pub local: Option<Spanned<Vec<Spanned<AddrRange>>>>,
+    pub users: Option<Spanned<Vec<Spanned<User>>>>,
+    pub enabled: Option<Spanned<bool>>,
+}
+
+/// `[override.NAME]`
+#[derive(Clone, Debug)]
+pub struct OverrideEntry {
+    pub rule: Spanned<RuleName>,
+    pub keys: RuleKeys,
 }
 
 /// `portgrave.toml`, with the defaults filled in.

@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr};
 pub(super) enum Place {
     Rule,
     Group,
+    Except,
 }
 
 /// What is wrong with a peer, and what to write instead.
@@ -32,7 +33,9 @@ pub(super) fn list(reader: &mut Reader, value: &Value<'_>, place: Place) -> Vec<
             );
             reader.string_or_list(value, wanted)
         }
-        Place::Group => reader.strings(value, Wanted::new("a list of peers", "[\"192.0.2.7\"]")),
+        Place::Group | Place::Except => {
+            reader.strings(value, Wanted::new("a list of peers", "[\"192.0.2.7\"]"))
+        }
     };
     texts.into_iter().filter_map(|text| one(reader, text, place)).collect()
 }
@@ -51,6 +54,11 @@ fn one(reader: &mut Reader, text: Spanned<&str>, place: Place) -> Option<Spanned
         }),
         "any" => Ok(Peer::Any),
         "broadcast" if place == Place::Rule => Ok(Peer::Broadcast),
+        "broadcast" if place == Place::Except => Err(Fault {
+            code: codes::MISPLACED_BROADCAST,
+            message: "\"broadcast\" stands in the peers of a rule only".into(),
+            help: "leave it out: a group holds no broadcast addresses but those that are written".into(),
+        }),
         "broadcast" => Err(Fault {
             code: codes::MISPLACED_BROADCAST,
             message: "\"broadcast\" stands in the peers of a rule only".into(),
@@ -65,6 +73,40 @@ fn one(reader: &mut Reader, text: Spanned<&str>, place: Place) -> Option<Spanned
             None
         }
     }
+}
+
+/// A key that takes addresses, prefixes and ranges, and nothing else.
+#[derive(Clone, Copy)]
+pub(super) struct AddressKey {
+    pub(super) name: &'static str,
+    /// What to write for all of them.
+    pub(super) for_all: &'static str,
+}
+
+pub(super) fn addresses(
+    reader: &mut Reader,
+    text: Spanned<&str>,
+    key: AddressKey,
+) -> Option<Spanned<AddrRange>> {
+    let (span, name) = (text.span, key.name);
+    let no_address = |what: &str, help: &str| Fault {
+        code: codes::BAD_ADDRESS,
+        message: format!("\"{}\" is {what}: `{name}` takes addresses alone", text.value),
+        help: help.to_owned(),
+    };
+    let fault = match (text.value, far_end(text.value)) {
+        ("any" | "broadcast" | "self" | "0.0.0.0" | "::", _) => {
+            no_address("no address of a host", key.for_all)
+        }
+        (other, _) if other.starts_with('@') => no_address("a group", "write its addresses"),
+        (_, Ok(Peer::Range(value))) => return Some(Spanned { value, span }),
+        (_, Ok(Peer::Any | Peer::Broadcast | Peer::Group(_) | Peer::Name(_))) => {
+            no_address("a host name", "write its addresses")
+        }
+        (_, Err(fault)) => fault,
+    };
+    reader.error(fault.code, span, fault.message, fault.help);
+    None
 }
 
 /// An address, a prefix, a range, or else a host name.
@@ -138,7 +180,7 @@ fn mistake(text: &str) -> Option<String> {
         return is_address(address).then(|| format!("write it without the interface: \"{address}\""));
     }
     if text.starts_with('!') {
-        return Some("exceptions are not taken: write what remains, or a rule with action \"deny\"".into());
+        return Some("say exceptions in the group: { members = [\"…\"], except = [\"…\"] }".into());
     }
     let bare = text.trim_matches(['[', ']']);
     if bare != text && is_address(bare) {

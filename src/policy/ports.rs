@@ -3,7 +3,7 @@
 use super::Spanned;
 use super::reader::{Reader, Value, Wanted};
 use crate::diag::{codes, nearest};
-use crate::types::{PortError, PortMatch};
+use crate::types::{Family, PortError, PortMatch, icmp_type_names};
 
 pub(super) fn list(reader: &mut Reader, value: &Value<'_>) -> Vec<Spanned<PortMatch>> {
     let texts = reader.strings(value, Wanted::new("a list of ports", "[\"tcp/25\"]"));
@@ -21,7 +21,13 @@ pub(super) fn one(reader: &mut Reader, text: Spanned<&str>) -> Option<Spanned<Po
     };
     let message = match &error {
         PortError::Inverted(_) => error.to_string(),
-        PortError::Syntax | PortError::TooLarge(_) | PortError::UnknownProtocol(_) | PortError::NotYet(_) => {
+        PortError::Syntax
+        | PortError::TooLarge(_)
+        | PortError::UnknownProtocol(_)
+        | PortError::ProtocolTooLarge(_)
+        | PortError::ExtensionHeader(_)
+        | PortError::UnknownType(..)
+        | PortError::NoPorts(_) => {
             format!("\"{}\": {error}", text.value)
         }
     };
@@ -38,20 +44,24 @@ fn remedy(text: &str, error: &PortError) -> (&'static str, String) {
             (codes::INVERTED_PORTS, format!("write the smaller port first: \"{right}\""))
         }
         PortError::UnknownProtocol(protocol) => (codes::BAD_PORT, unknown_protocol(text, protocol)),
-        PortError::NotYet(protocol) if protocol.starts_with("icmp") => {
-            let help = "leave it out: echo and ICMP errors pass by the baseline; \"any\" is every protocol";
-            (codes::NOT_YET, help.into())
+        PortError::ProtocolTooLarge(_) => {
+            (codes::BAD_PORT, "write a protocol number from 0 to 255: \"proto/41\"".into())
         }
-        PortError::NotYet(_) => {
-            (codes::NOT_YET, "this version takes tcp, udp, and \"any\" for every protocol".into())
+        PortError::ExtensionHeader(_) => {
+            (codes::BAD_PORT, "write the protocol that follows the extension headers".into())
         }
+        PortError::UnknownType(protocol, kind) => (codes::BAD_PORT, unknown_type(protocol, kind)),
+        PortError::NoPorts(protocol) => (codes::BAD_PORT, format!("write \"{protocol}\" alone")),
     }
 }
 
 /// What to write for a text whose form is wrong.
 fn form(text: &str) -> String {
+    if text.starts_with("proto/") {
+        return "write the number of a protocol, \"proto/41\", or one by its name: \"esp\", \"gre\"".into();
+    }
     let number = |part: &str| part.parse::<u16>().is_ok();
-    let bare = if ["tcp", "udp"].contains(&text) { (text, "") } else { ("tcp", text) };
+    let bare = if ["tcp", "udp", "sctp"].contains(&text) { (text, "") } else { ("tcp", text) };
     let (protocol, ports) = text.split_once('/').unwrap_or(bare);
     if ports.is_empty() {
         return format!("write the port too: \"{protocol}/25\"");
@@ -78,8 +88,24 @@ fn form(text: &str) -> String {
     }
 }
 
+fn unknown_type(protocol: &str, kind: &str) -> String {
+    let family = if protocol == "icmp" { Family::V4 } else { Family::V6 };
+    let ending = |name: &&str| kind.len() > 3 && name.ends_with(kind);
+    let known = match kind {
+        "ping" => Some("echo-request"),
+        "pong" => Some("echo-reply"),
+        _ => icmp_type_names(family).find(ending).or_else(|| nearest(kind, icmp_type_names(family))),
+    };
+    match known {
+        Some(close) => format!("did you mean \"{protocol}/{close}\"?"),
+        None => format!(
+            "write a type by its name or number, as in \"{protocol}/echo-request\", or \"{protocol}\" for all"
+        ),
+    }
+}
+
 fn unknown_protocol(text: &str, protocol: &str) -> String {
-    let known = ["tcp", "udp"];
+    let known = ["tcp", "udp", "sctp"];
     match text.split_once('/') {
         Some((port, turned)) if port.parse::<u16>().is_ok() && known.contains(&turned) => {
             format!("write the protocol first: \"{turned}/{port}\"")

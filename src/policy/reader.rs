@@ -105,6 +105,20 @@ impl Reader {
         found
     }
 
+    /// A whole number.
+    pub(super) fn integer(&mut self, value: &Value<'_>, wanted: Wanted) -> Option<i64> {
+        let DeValue::Integer(number) = value.get_ref() else {
+            self.wrong_type(value, wanted);
+            return None;
+        };
+        let found = i64::from_str_radix(number.as_str(), number.radix()).ok();
+        if found.is_none() {
+            let message = format!("{number} is out of bounds");
+            self.error(codes::BAD_NUMBER, self.of(value), message, "write a smaller number");
+        }
+        found
+    }
+
     pub(super) fn table<'v, 't>(&mut self, value: &'v Value<'t>, wanted: Wanted) -> Option<&'v Table<'t>> {
         let table = value.get_ref().as_table();
         if table.is_none() {

@@ -52,7 +52,10 @@ fn passive(reader: &mut Reader, value: &Value<'_>) -> Option<Spanned<PortRange>>
     let span = text.span;
     match ports::one(reader, text)?.value {
         PortMatch::Ports(Protocol::Tcp, range) => Some(Spanned { value: range, span }),
-        PortMatch::Ports(Protocol::Udp, _) | PortMatch::Any => {
+        PortMatch::Ports(Protocol::Udp | Protocol::Sctp, _)
+        | PortMatch::Icmp(..)
+        | PortMatch::Protocol(_)
+        | PortMatch::Any => {
             let help = format!("write {} as in {}", WANTED.what, WANTED.example);
             reader.error(codes::BAD_PASSIVE, span, "data connections of FTP are TCP", help);
             None

@@ -1,10 +1,11 @@
-//! `portgrave.toml`.
+//! `portgrave.toml` and its drop-ins: lists append, what else a later file says takes the place of what an earlier one said.
 
 use super::hosts::{GRACE, TTL};
 use super::keys::{PATHS, RESOLVER, SETTINGS};
 use super::reader::{Reader, Table, Value, Wanted};
 use super::{ResolverSettings, Settings, Spanned, check_name, syntax};
-use crate::diag::{FileId, Finding, Findings, SourceMap, codes};
+use crate::diag::{FileId, Finding, Findings, SourceMap, Span, codes};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,31 +36,100 @@ impl Default for Settings {
     }
 }
 
-/// The settings of a file; without one, the defaults.
-pub fn parse_settings(sources: &SourceMap, file: Option<FileId>) -> Result<Settings, Findings> {
-    let mut settings = Settings::default();
-    let Some(file) = file else { return Ok(settings) };
-    let mut reader = Reader::new(file);
-    if let Some(table) = syntax::read(&mut reader, sources.text(file)) {
-        reader.known_keys(&table, &SETTINGS);
-        read(&mut reader, &table, &mut settings);
+/// The settings of `portgrave.toml` and its drop-ins, in their order; without a file, the defaults.
+pub fn parse_settings(
+    sources: &SourceMap,
+    files: impl IntoIterator<Item = FileId>,
+) -> Result<Settings, Findings> {
+    let mut merged = Merged::default();
+    let mut findings = Findings::default();
+    for file in files {
+        let mut reader = Reader::new(file);
+        if let Some(table) = syntax::read(&mut reader, sources.text(file)) {
+            reader.known_keys(&table, &SETTINGS);
+            merged.take(&mut reader, &table);
+        }
+        findings.extend(reader.finish(()).err().unwrap_or_default());
     }
-    reader.finish(settings)
+    findings.extend(merged.together());
+    findings.sort_by_place();
+    if findings.has_errors() { Err(findings) } else { Ok(merged.settings) }
 }
 
-fn read(reader: &mut Reader, table: &Table<'_>, settings: &mut Settings) {
-    if let Some(value) = table.get("policy") {
-        settings.policy = vendor_policies(reader, value);
-    }
-    if let Some(value) = table.get("paths") {
-        read_paths(reader, value, settings);
-    }
-    if let Some(value) = table.get("resolver") {
-        let wanted = Wanted::new("a table", "[resolver], and below it: servers = [\"192.0.2.53\"]");
-        if let Some(resolver) = reader.table(value, wanted) {
-            read_resolver(reader, resolver, &mut settings.resolver);
+/// The settings as far as files were read, and where the last one says what has to fit together.
+#[derive(Default)]
+struct Merged {
+    settings: Settings,
+    ttl_floor: Option<Span>,
+    ttl_cap: Option<Span>,
+}
+
+impl Merged {
+    fn take(&mut self, reader: &mut Reader, table: &Table<'_>) {
+        if let Some(value) = table.get("policy") {
+            let more = vendor_policies(reader, value);
+            self.settings.policy.extend(more);
+            once_each(&mut self.settings.policy, |name| name.value.clone());
+        }
+        if let Some(value) = table.get("paths") {
+            read_paths(reader, value, &mut self.settings);
+        }
+        if let Some(value) = table.get("resolver") {
+            let wanted = Wanted::new("a table", "[resolver], and below it: servers = [\"192.0.2.53\"]");
+            if let Some(resolver) = reader.table(value, wanted) {
+                self.resolver(reader, resolver);
+            }
         }
     }
+
+    fn resolver(&mut self, reader: &mut Reader, table: &Table<'_>) {
+        reader.known_keys(table, &RESOLVER);
+        let resolver = &mut self.settings.resolver;
+        if let Some(value) = table.get("servers") {
+            let servers = resolver.servers.get_or_insert_default();
+            servers.extend(read_servers(reader, value));
+            once_each(servers, |server| *server);
+        }
+        for (key, (least, most), target) in [
+            ("ttl-floor", TTL, &mut resolver.ttl_floor),
+            ("ttl-cap", TTL, &mut resolver.ttl_cap),
+            ("grace", GRACE, &mut resolver.grace),
+            ("min-interval", MIN_INTERVAL, &mut resolver.min_interval),
+            ("max-stale", MAX_STALE, &mut resolver.max_stale),
+        ] {
+            if let Some(time) = table.get(key).and_then(|value| reader.duration(value, least, most)) {
+                *target = time;
+            }
+        }
+        for (key, place) in [("ttl-floor", &mut self.ttl_floor), ("ttl-cap", &mut self.ttl_cap)] {
+            if let Some(value) = table.get(key) {
+                *place = Some(reader.of(value));
+            }
+        }
+    }
+
+    /// What only all files together can show.
+    fn together(&self) -> Findings {
+        let mut findings = Findings::default();
+        if self.settings.resolver.ttl_floor > self.settings.resolver.ttl_cap {
+            let mut finding = Finding::error(codes::FLOOR_ABOVE_CAP, "`ttl-floor` is above `ttl-cap`")
+                .at(self.ttl_floor.or(self.ttl_cap))
+                .help("make ttl-floor (60s if it is left out) the smaller of the two");
+            if let (Some(floor), Some(cap)) = (self.ttl_floor, self.ttl_cap) {
+                if floor.file != cap.file {
+                    finding = finding.also(cap, "`ttl-cap` is set here");
+                }
+            }
+            findings.push(finding);
+        }
+        findings
+    }
+}
+
+/// Two files may name the same: it counts once, where it is named first.
+fn once_each<T, K: Ord>(list: &mut Vec<T>, key: impl Fn(&T) -> K) {
+    let mut known = BTreeSet::new();
+    list.retain(|entry| known.insert(key(entry)));
 }
 
 fn vendor_policies(reader: &mut Reader, value: &Value<'_>) -> Vec<Spanned<String>> {
@@ -113,34 +183,13 @@ fn path(reader: &mut Reader, value: &Value<'_>) -> Option<PathBuf> {
     Some(text.into())
 }
 
-fn read_resolver(reader: &mut Reader, table: &Table<'_>, resolver: &mut ResolverSettings) {
-    reader.known_keys(table, &RESOLVER);
-    if let Some(value) = table.get("servers") {
-        let texts = reader.strings(value, Wanted::new("a list of addresses", "[\"192.0.2.53\"]"));
-        if value.get_ref().as_array().is_some_and(|array| array.is_empty()) {
-            let help = "write at least one address, or leave `servers` out for those of resolv.conf";
-            reader.error(codes::BAD_SERVER, reader.of(value), "there is no server in `servers`", help);
-        }
-        resolver.servers = Some(texts.into_iter().filter_map(|text| server(reader, text)).collect());
+fn read_servers(reader: &mut Reader, value: &Value<'_>) -> Vec<SocketAddr> {
+    let texts = reader.strings(value, Wanted::new("a list of addresses", "[\"192.0.2.53\"]"));
+    if value.get_ref().as_array().is_some_and(|array| array.is_empty()) {
+        let help = "write at least one address, or leave `servers` out for those of resolv.conf";
+        reader.error(codes::BAD_SERVER, reader.of(value), "there is no server in `servers`", help);
     }
-    for (key, (least, most), target) in [
-        ("ttl-floor", TTL, &mut resolver.ttl_floor),
-        ("ttl-cap", TTL, &mut resolver.ttl_cap),
-        ("grace", GRACE, &mut resolver.grace),
-        ("min-interval", MIN_INTERVAL, &mut resolver.min_interval),
-        ("max-stale", MAX_STALE, &mut resolver.max_stale),
-    ] {
-        if let Some(time) = table.get(key).and_then(|value| reader.duration(value, least, most)) {
-            *target = time;
-        }
-    }
-    if resolver.ttl_floor > resolver.ttl_cap {
-        if let Some(value) = table.get("ttl-floor").or(table.get("ttl-cap")) {
-            let message = "`ttl-floor` is above `ttl-cap`";
-            let help = "make ttl-floor (60s if it is left out) the smaller of the two";
-            reader.error(codes::FLOOR_ABOVE_CAP, reader.of(value), message, help);
-        }
-    }
+    texts.into_iter().filter_map(|text| server(reader, text)).collect()
 }
 
 /// A literal address, with or without a port.
@@ -178,7 +227,7 @@ mod tests {
 
     #[test]
     fn what_is_not_said_is_the_default() {
-        assert_eq!(parse_settings(&SourceMap::default(), None).unwrap(), Settings::default());
+        assert_eq!(parse_settings(&SourceMap::default(), []).unwrap(), Settings::default());
         assert_eq!(settings("").unwrap(), Settings::default());
     }
 
@@ -208,5 +257,39 @@ mod tests {
                     min-interval = \"0s\"\n[guard]\n";
         let wrong = settings(text).unwrap_err();
         assert_eq!(wrong, ["PG215", "PG206", "PG103", "PG209", "PG214", "PG207", "PG103"]);
+    }
+
+    /// The settings of several files, or the code of each finding with the file that it points into.
+    fn together(texts: &[&str]) -> Result<Settings, Vec<(&'static str, u32)>> {
+        let mut sources = SourceMap::default();
+        let files: Vec<FileId> = texts.iter().map(|text| sources.add("x.toml", *text)).collect();
+        let at = |finding: &Finding| (finding.code, finding.place.map_or(99, |place| place.file.0));
+        parse_settings(&sources, files).map_err(|findings| findings.iter().map(at).collect())
+    }
+
+    #[test]
+    fn lists_of_drop_ins_append_and_everything_else_is_the_last_files() {
+        let first = "policy = [\"a\"]\n[paths]\nstate-dir = \"/1\"\nruntime-dir = \"/r\"\n[resolver]\n\
+                     servers = [\"192.0.2.1\"]\ngrace = \"1m\"\n";
+        let second = "policy = [\"b\", \"a\"]\n[paths]\nstate-dir = \"/2\"\n[resolver]\n\
+                      servers = [\"192.0.2.2\", \"192.0.2.1:53\"]\n";
+        let read = together(&[first, second]).unwrap();
+        let names: Vec<&str> = read.policy.iter().map(|name| name.value.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!((read.state_dir.to_str(), read.runtime_dir.to_str()), (Some("/2"), Some("/r")));
+        let servers: Vec<String> =
+            read.resolver.servers.unwrap_or_default().iter().map(ToString::to_string).collect();
+        assert_eq!(servers, ["192.0.2.1:53", "192.0.2.2:53"]);
+        assert_eq!(read.resolver.grace.as_secs(), 60);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_of_the_file_that_says_it_and_floor_and_cap_are_compared_at_the_end() {
+        let (floor, cap) = ("[resolver]\nttl-floor = \"2d\"\n", "[resolver]\nttl-cap = \"3d\"\n");
+        assert!(together(&[floor, cap]).is_ok());
+        assert_eq!(together(&[floor, ""]).unwrap_err(), [("PG214", 0)]);
+        assert_eq!(together(&["", "[resolver]\nttl-cap = \"30s\"\n"]).unwrap_err(), [("PG214", 1)]);
+        assert_eq!(together(&["polizy = []\n", "policy = 1\n"]).unwrap_err(), [("PG102", 0), ("PG201", 1)]);
+        assert_eq!(together(&["policy = [\"a\"]\n", "policy = ["]).unwrap_err(), [("PG101", 1)]);
     }
 }

@@ -2,11 +2,10 @@
 
 use super::reader::{Reader, Value, Wanted};
 use super::{Spanned, check_name};
-use crate::diag::codes;
 
-type Switches = Vec<(Spanned<String>, bool)>;
+type Named = Vec<(Spanned<String>, bool)>;
 
-pub(super) fn features(reader: &mut Reader, value: &Value<'_>) -> Switches {
+pub(super) fn features(reader: &mut Reader, value: &Value<'_>) -> Named {
     let all =
         switches(reader, value, Wanted::new("a table of switches", "[features], and below it: pmm = true"));
     for (name, _) in &all {
@@ -15,19 +14,11 @@ pub(super) fn features(reader: &mut Reader, value: &Value<'_>) -> Switches {
     all
 }
 
-pub(super) fn baseline(reader: &mut Reader, value: &Value<'_>) -> Switches {
-    const CONTAINERS: &str = "containers";
-    let wanted = Wanted::new("a table of switches", "[baseline], and below it: dhcp = false");
-    let mut all = switches(reader, value, wanted);
-    for (name, _) in all.iter().filter(|(name, _)| name.value == CONTAINERS) {
-        let help = "leave it out, and write rules for DNS and DHCP from the containers' networks";
-        reader.error(codes::NOT_YET, name.span, "`containers` in [baseline] is not built yet", help);
-    }
-    all.retain(|(name, _)| name.value != CONTAINERS);
-    all
+pub(super) fn baseline(reader: &mut Reader, value: &Value<'_>) -> Named {
+    switches(reader, value, Wanted::new("a table of switches", "[baseline], and below it: dhcp = false"))
 }
 
-fn switches(reader: &mut Reader, value: &Value<'_>, wanted: Wanted) -> Switches {
+fn switches(reader: &mut Reader, value: &Value<'_>, wanted: Wanted) -> Named {
     let Some(table) = reader.table(value, wanted) else { return Vec::new() };
     let mut switches = Vec::new();
     for (key, value) in table.iter() {

@@ -22,11 +22,14 @@ pub enum Part {
     PeerTcpPort(Direction),
     LocalTcpPort(Direction),
     IcmpType(Family),
+    /// The source port, of any transport protocol.
+    SourcePort,
 }
 
 const PROTO_ICMP: u8 = 1;
 const PROTO_TCP: u8 = 6;
 const PROTO_ICMPV6: u8 = 58;
+const IFNAMSIZ: usize = 16;
 
 /// What the rule has already made sure of: nft writes each of these once a rule.
 #[derive(Default)]
@@ -86,18 +89,31 @@ impl RuleBuilder {
         self.say(format!("update @{set} {{ {words} }}"))
     }
 
-    /// The interface by name: `iifname` of an incoming packet, `oifname` of an outgoing one.
+    /// The interface by name, or with a closing `*` by the beginning of its name: `iifname` of an incoming packet, `oifname`
+    /// of an outgoing one.
     #[must_use]
     pub fn interface(mut self, direction: Direction, name: &str) -> Self {
         let (key, word) = match direction {
             Direction::In => (MetaKey::IifName, "iifname"),
             Direction::Out => (MetaKey::OifName, "oifname"),
         };
-        let mut data = name.as_bytes().to_vec();
-        data.resize(16, 0);
+        let mut data = name.trim_end_matches('*').as_bytes().to_vec();
+        if !name.ends_with('*') {
+            data.resize(IFNAMSIZ, 0);
+        }
         self.exprs.push(Expr::Meta { key, dreg: Reg(0) });
         self.compare(CmpOp::Eq, data);
         self.say(format!("{word} \"{name}\""))
+    }
+
+    /// `iifname != NAME`
+    #[must_use]
+    pub fn from_interface_other_than(mut self, name: &str) -> Self {
+        let mut data = name.as_bytes().to_vec();
+        data.resize(IFNAMSIZ, 0);
+        self.exprs.push(Expr::Meta { key: MetaKey::IifName, dreg: Reg(0) });
+        self.compare(CmpOp::Neq, data);
+        self.say(format!("iifname != \"{name}\""))
     }
 
     #[must_use]
@@ -164,13 +180,23 @@ impl RuleBuilder {
 
     /// A TCP packet that is anything but a bare SYN.
     #[must_use]
-    pub fn not_bare_syn(mut self) -> Self {
+    pub fn not_bare_syn(self) -> Self {
         const MASK: u8 = 0x17; // FIN, SYN, RST, ACK
+        self.tcp_flags(MASK, CmpOp::Neq, 0x02).say("tcp flags & (fin|syn|rst|ack) != syn".into())
+    }
+
+    #[must_use]
+    pub fn tcp_reset(self) -> Self {
+        const RST: u8 = 0x04;
+        self.tcp_flags(RST, CmpOp::Eq, RST).say("tcp flags & rst == rst".into())
+    }
+
+    fn tcp_flags(mut self, mask: u8, op: CmpOp, flags: u8) -> Self {
         self.need_protocol(PROTO_TCP);
         self.exprs.push(Expr::Payload { base: PayloadBase::Transport, offset: 13, len: 1, dreg: Reg(0) });
-        self.exprs.push(Expr::Bitwise { sreg: Reg(0), dreg: Reg(0), mask: vec![MASK], xor: vec![0] });
-        self.compare(CmpOp::Neq, vec![0x02]);
-        self.say("tcp flags & (fin|syn|rst|ack) != syn".into())
+        self.exprs.push(Expr::Bitwise { sreg: Reg(0), dreg: Reg(0), mask: vec![mask], xor: vec![0] });
+        self.compare(op, vec![flags]);
+        self
     }
 
     #[must_use]
@@ -289,7 +315,7 @@ impl RuleBuilder {
                 self.need_family(family);
                 self.need_protocol(if family == Family::V4 { PROTO_ICMP } else { PROTO_ICMPV6 });
             }
-            Part::L4Proto | Part::NfProto | Part::CtState | Part::DestinationPort => {}
+            Part::L4Proto | Part::NfProto | Part::CtState | Part::DestinationPort | Part::SourcePort => {}
         }
     }
 
@@ -303,6 +329,7 @@ impl RuleBuilder {
             Part::NfProto => (Expr::Meta { key: MetaKey::NfProto, dreg }, "meta nfproto"),
             Part::CtState => (Expr::Ct { key: CtKey::State, dreg }, "ct state"),
             Part::DestinationPort => (transport(2, 2), "th dport"),
+            Part::SourcePort => (transport(0, 2), "th sport"),
             Part::PeerTcpPort(Direction::In) | Part::LocalTcpPort(Direction::Out) => {
                 (transport(0, 2), "tcp sport")
             }
@@ -328,6 +355,7 @@ impl Part {
             | Self::NfProto
             | Self::CtState
             | Self::DestinationPort
+            | Self::SourcePort
             | Self::PeerTcpPort(_)
             | Self::LocalTcpPort(_)
             | Self::IcmpType(_) => 1,

@@ -1,6 +1,7 @@
 //! Elements of sets and maps, and the types of their keys.
 
-use super::Verdict;
+use super::{Addresses, Verdict};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -79,6 +80,11 @@ pub struct ElementValue {
     pub timeout: Option<Duration>,
 }
 
+impl ElementValue {
+    /// The value of an element of a set that is no map.
+    pub const NOTHING: Self = Self { verdict: None, object: None, timeout: None };
+}
+
 impl PartialEq for ElementValue {
     fn eq(&self, other: &Self) -> bool {
         self.verdict == other.verdict
@@ -89,9 +95,11 @@ impl PartialEq for ElementValue {
 
 pub type Element = (ElementKey, ElementValue);
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Elements {
     Known(BTreeMap<ElementKey, ElementValue>),
+    /// Many addresses, and nothing beside them: those of a list file.
+    Addresses(Addresses),
     /// A held set that was not dumped, with the kernel's count where it gives one.
     Unread(Option<u32>),
 }
@@ -102,11 +110,54 @@ impl Default for Elements {
     }
 }
 
+impl PartialEq for Elements {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Known(a), Self::Known(b)) => a == b,
+            (Self::Addresses(a), Self::Addresses(b)) => a == b,
+            (Self::Known(known), Self::Addresses(addresses))
+            | (Self::Addresses(addresses), Self::Known(known)) => addresses.are(known),
+            (Self::Unread(a), Self::Unread(b)) => a == b,
+            (Self::Unread(_), Self::Known(_) | Self::Addresses(_))
+            | (Self::Known(_) | Self::Addresses(_), Self::Unread(_)) => false,
+        }
+    }
+}
+
 impl Elements {
     pub fn known(&self) -> Option<&BTreeMap<ElementKey, ElementValue>> {
         match self {
             Self::Known(map) => Some(map),
-            Self::Unread(_) => None,
+            Self::Addresses(_) | Self::Unread(_) => None,
         }
+    }
+
+    /// How many there are, as far as that is known.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Known(map) => map.len(),
+            Self::Addresses(addresses) => addresses.len(),
+            Self::Unread(_) => 0,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Each element that is known, in order, made as it is asked for.
+    pub fn iter(&self) -> Box<dyn Iterator<Item = (Cow<'_, ElementKey>, &ElementValue)> + '_> {
+        match self {
+            Self::Known(map) => Box::new(map.iter().map(|(key, value)| (Cow::Borrowed(key), value))),
+            Self::Addresses(addresses) => {
+                Box::new(addresses.keys().map(|key| (Cow::Owned(key), &ElementValue::NOTHING)))
+            }
+            Self::Unread(_) => Box::new(std::iter::empty()),
+        }
+    }
+
+    /// All of them with a key and a value each.
+    pub fn to_map(&self) -> BTreeMap<ElementKey, ElementValue> {
+        self.iter().map(|(key, value)| (key.into_owned(), value.clone())).collect()
     }
 }

@@ -3,11 +3,13 @@
 //! The same types describe what is wanted (made by `compile`) and what is held (decoded by `netlink`), so that the
 //! two can be compared. `text` prints a ruleset as `nft -f` takes it.
 
+mod addresses;
 mod build;
 mod element;
 mod expr;
 mod text;
 
+pub use addresses::Addresses;
 pub use build::{Part, RuleBuilder};
 pub use element::{Element, ElementKey, ElementValue, Elements, Field};
 pub use expr::{
@@ -61,7 +63,9 @@ pub struct BaseChain {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
+    Prerouting,
     Input,
+    Forward,
     Output,
 }
 
@@ -125,7 +129,16 @@ impl Set {
 
     /// The head without elements.
     pub fn head(&self) -> Self {
-        Self { elements: Elements::default(), ..self.clone() }
+        Self {
+            key: self.key.clone(),
+            data: self.data,
+            interval: self.interval,
+            timeout: self.timeout,
+            dynamic: self.dynamic,
+            size: self.size,
+            elements: Elements::default(),
+            origin: self.origin,
+        }
     }
 }
 

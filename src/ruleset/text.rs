@@ -1,7 +1,7 @@
 //! A ruleset as text that `nft -f` takes.
 
 use super::{BaseChain, ChainPolicy, ObjectKind};
-use super::{ElementKey, ElementValue, Elements, Field, Hook, ObjectDef, Ruleset, Set, SetData, TABLE};
+use super::{ElementKey, ElementValue, Field, Hook, ObjectDef, Ruleset, Set, SetData, TABLE};
 use std::fmt::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -41,7 +41,9 @@ impl fmt::Display for Ruleset {
 
 fn base_words(base: &BaseChain) -> String {
     let hook = match base.hook {
+        Hook::Prerouting => "prerouting",
         Hook::Input => "input",
+        Hook::Forward => "forward",
         Hook::Output => "output",
     };
     let policy = match base.policy {
@@ -75,15 +77,13 @@ fn write_set(f: &mut fmt::Formatter<'_>, name: &str, set: &Set) -> fmt::Result {
     if let Some(timeout) = set.timeout {
         writeln!(f, "\t\ttimeout {}", duration_words(timeout))?;
     }
-    if let Elements::Known(elements) = &set.elements {
-        let mut separator = "\t\telements = { ";
-        for (key, value) in elements {
-            write!(f, "{separator}{}", element_words(set, key, value))?;
-            separator = ",\n\t\t\t     ";
-        }
-        if !elements.is_empty() {
-            f.write_str(" }\n")?;
-        }
+    let mut separator = "\t\telements = { ";
+    for (key, value) in set.elements.iter() {
+        write!(f, "{separator}{}", element_words(set, &key, value))?;
+        separator = ",\n\t\t\t     ";
+    }
+    if !set.elements.is_empty() {
+        f.write_str(" }\n")?;
     }
     f.write_str("\t}\n\n")
 }

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// No file of ours is larger.
 const MAX_SIZE: u64 = 256 << 20;
 
+/// Writes the content of a new file.
+pub(super) type Fill<'a> = &'a mut dyn FnMut(&mut File) -> io::Result<()>;
+
 pub(super) struct Dir(PathBuf);
 
 impl Dir {
@@ -27,32 +30,46 @@ impl Dir {
     }
 
     /// `None` if there is no such file.
-    pub(super) fn read(&self, name: &str) -> Result<Option<String>, StoreError> {
+    pub(super) fn open(&self, name: &str) -> Result<Option<File>, StoreError> {
         let path = self.0.join(name);
-        let file = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(at(&path))?,
-        };
+        match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some).map_err(at(&path)),
+        }
+    }
+
+    /// `None` if there is no such file.
+    pub(super) fn read(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let Some(file) = self.open(name)? else { return Ok(None) };
         let expected = file.metadata().map_or(0, |metadata| metadata.len().min(MAX_SIZE));
         let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0) + 1);
-        file.take(MAX_SIZE).read_to_end(&mut bytes).map_err(at(&path))?;
+        file.take(MAX_SIZE).read_to_end(&mut bytes).map_err(|error| self.failed(name, error))?;
         String::from_utf8(bytes).map(Some).map_err(|_| self.corrupt(name, "not UTF-8"))
     }
 
     /// The whole of the new content or the whole of the old.
     pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
+        self.write_with(name, &mut |file| file.write_all(content))
+    }
+
+    /// As [`Dir::write`]; the content is written by `fill`.
+    pub(super) fn write_with(&self, name: &str, fill: Fill<'_>) -> Result<(), StoreError> {
         if let Some((directory, _)) = name.split_once('/') {
             make(&self.0.join(directory))?;
         }
         let beside = format!("{name}.new");
-        self.write_beside(&beside, content)?;
+        self.fill_beside(&beside, fill)?;
         self.rename(&beside, name)
     }
 
     /// The content is on the disk, or the file is gone.
     pub(super) fn write_beside(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
+        self.fill_beside(name, &mut |file| file.write_all(content))
+    }
+
+    fn fill_beside(&self, name: &str, fill: Fill<'_>) -> Result<(), StoreError> {
         let path = self.0.join(name);
-        let written = write_synced(&path, content);
+        let written = write_synced(&path, fill);
         if written.is_err() {
             let _ = fs::remove_file(&path);
         }
@@ -92,6 +109,10 @@ impl Dir {
         Ok(names)
     }
 
+    pub(super) fn failed(&self, name: &str, source: io::Error) -> StoreError {
+        StoreError::Io { path: self.0.join(name), source }
+    }
+
     pub(super) fn corrupt(&self, name: &str, reason: impl Into<String>) -> StoreError {
         StoreError::Corrupt { path: self.0.join(name), reason: reason.into() }
     }
@@ -101,9 +122,9 @@ fn make(path: &Path) -> Result<(), StoreError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))
 }
 
-fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
+fn write_synced(path: &Path, fill: Fill<'_>) -> io::Result<()> {
     let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(content)?;
+    fill(&mut file)?;
     file.sync_all()
 }
 

@@ -2,10 +2,11 @@
 
 use super::StoreError;
 use super::files::Dir;
+use super::lists::{self, ListFile, ListSource};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 
 /// The version of the format of the files.
 const FORMAT: u32 = 1;
@@ -20,10 +21,9 @@ pub struct Generation {
     pub fingerprint: String,
     /// The policy files as they were read, lowest layer first.
     pub inputs: Vec<Input>,
-    /// The list files as they were read; their texts are stored once each, by content.
-    #[serde(skip)]
-    pub lists: Vec<ListText>,
-    list_files: Vec<ListFile>,
+    /// The list files; their contents are kept once each.
+    #[serde(rename = "list_files")]
+    pub lists: Vec<ListFile>,
     pub facts: Facts,
 }
 
@@ -33,19 +33,6 @@ pub struct Input {
     pub name: String,
     pub layer: u32,
     pub text: String,
-}
-
-/// One list file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListText {
-    pub path: PathBuf,
-    pub text: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct ListFile {
-    path: PathBuf,
-    sha256: String,
 }
 
 /// What the machine was when the policy was compiled.
@@ -58,16 +45,15 @@ pub struct Facts {
     pub connected: Vec<String>,
     pub broadcast: Vec<IpAddr>,
     pub agent_uid: u32,
+    /// Local users that rules name.
+    #[serde(default)]
+    pub users: BTreeMap<String, Option<u32>>,
 }
 
 impl Generation {
-    pub fn new(number: u64, applied: u64, inputs: Vec<Input>, lists: Vec<ListText>, facts: Facts) -> Self {
-        let list_files: Vec<ListFile> = lists
-            .iter()
-            .map(|list| ListFile { path: list.path.clone(), sha256: sha256(&list.text) })
-            .collect();
-        let fingerprint = fingerprint(&inputs, &list_files, &facts);
-        Self { format: FORMAT, number, applied, fingerprint, inputs, lists, list_files, facts }
+    pub fn new(number: u64, applied: u64, inputs: Vec<Input>, lists: Vec<ListFile>, facts: Facts) -> Self {
+        let fingerprint = fingerprint(&inputs, &lists, &facts);
+        Self { format: FORMAT, number, applied, fingerprint, inputs, lists, facts }
     }
 
     /// Whether another has the same inputs: the same program makes the same ruleset of it.
@@ -76,16 +62,11 @@ impl Generation {
     }
 }
 
-const IN_FORCE: &str = "generation.json";
+pub(super) const IN_FORCE: &str = "generation.json";
 const PREPARED: &str = "prepared.json";
 
-pub(super) fn prepare(dir: &Dir, generation: &Generation) -> Result<(), StoreError> {
-    for (file, list) in generation.list_files.iter().zip(&generation.lists) {
-        let name = format!("lists/{}", file.sha256);
-        if !dir.exists(&name) {
-            dir.write(&name, list.text.as_bytes())?;
-        }
-    }
+pub(super) fn prepare(dir: &Dir, generation: &Generation, sources: &[ListSource]) -> Result<(), StoreError> {
+    sources.iter().try_for_each(|source| lists::keep(dir, source))?;
     let text = serde_json::to_string(generation).map_err(|error| dir.corrupt(PREPARED, error.to_string()))?;
     dir.write_beside(PREPARED, text.as_bytes())
 }
@@ -101,13 +82,12 @@ pub(super) fn discard(dir: &Dir) -> Result<(), StoreError> {
 }
 
 pub(super) fn load(dir: &Dir) -> Result<Option<Generation>, StoreError> {
-    let Some(mut generation) = load_head(dir)? else { return Ok(None) };
-    generation.lists =
-        generation.list_files.iter().map(|list| load_list(dir, list)).collect::<Result<_, StoreError>>()?;
+    let Some(generation) = load_head(dir)? else { return Ok(None) };
+    generation.lists.iter().try_for_each(|list| lists::open(dir, list).map(drop))?;
     Ok(Some(generation))
 }
 
-/// The generation in force without its lists.
+/// The generation in force, whether or not its lists are there.
 fn load_head(dir: &Dir) -> Result<Option<Generation>, StoreError> {
     let Some(text) = dir.read(IN_FORCE)? else { return Ok(None) };
     let generation: Generation =
@@ -122,31 +102,10 @@ fn load_head(dir: &Dir) -> Result<Option<Generation>, StoreError> {
     Ok(Some(generation))
 }
 
-fn load_list(dir: &Dir, list: &ListFile) -> Result<ListText, StoreError> {
-    let plain = list.sha256.len() == 64 && list.sha256.bytes().all(|b| b.is_ascii_hexdigit());
-    if !plain {
-        return Err(dir.corrupt(IN_FORCE, "a list without a SHA-256"));
-    }
-    let name = format!("lists/{}", list.sha256);
-    let text = dir.read(&name)?.ok_or_else(|| dir.corrupt(IN_FORCE, format!("its {name} is missing")))?;
-    if sha256(&text) != list.sha256 {
-        return Err(dir.corrupt(IN_FORCE, format!("its {name} has another content")));
-    }
-    Ok(ListText { path: list.path.clone(), text })
-}
-
 /// Removes list contents that the generation in force does not need.
 fn remove_unused_lists(dir: &Dir) -> Result<(), StoreError> {
-    let lists = dir.list("lists")?;
-    if lists.is_empty() {
-        return Ok(());
-    }
-    let needed: Vec<String> = load_head(dir)?
-        .map_or(Vec::new(), |head| head.list_files.into_iter().map(|list| list.sha256).collect());
-    for name in lists.into_iter().filter(|name| !needed.contains(name)) {
-        dir.remove(&format!("lists/{name}"))?;
-    }
-    Ok(())
+    let needed = load_head(dir)?.map_or(Vec::new(), |head| head.lists);
+    lists::remove_all_but(dir, &needed)
 }
 
 /// Each part with its length before it, so that no two inputs come to the same octets.
@@ -169,10 +128,6 @@ fn fingerprint(inputs: &[Input], lists: &[ListFile], facts: &Facts) -> String {
     hex(&hasher.finalize())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn sha256(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
 }

@@ -1,16 +1,21 @@
 //! What survives a restart: the generation in force, with its texts as they were read, and the learned addresses of names.
 //!
 //! Files, all 0600 in a directory 0700: `lock`; `generation.json`, the generation in force; `prepared.json`, one that is about
-//! to be; `lists/SHA256`, the contents of list files; `names.json`. Each is written beside its place, synced and renamed, so
+//! to be; `lists/SHA256`, the contents of list files; `held-back.json`; `names.json`. Each is written beside its place, synced and renamed, so
 //! that a full disk or a crash leaves the one before.
 
 mod files;
 mod generation;
+mod held_back;
+mod lists;
 mod names;
 
-pub use generation::{Facts, Generation, Input, ListText};
+pub use generation::{Facts, Generation, Input};
+pub use held_back::HeldBack;
+pub use lists::{ContentHash, ListFile, ListSource};
 pub use names::{Moment, Names, remaining};
 
+use crate::types::ListContents;
 use files::Dir;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
@@ -24,6 +29,8 @@ pub enum StoreError {
     /// The file cannot be what was written: it is never trusted.
     #[error("{} is not what portgrave wrote ({reason}); move it away, and the next `portgrave apply` starts anew", path.display())]
     Corrupt { path: PathBuf, reason: String },
+    #[error("{} changed while it was read; apply again", path.display())]
+    Changed { path: PathBuf },
 }
 
 /// The state directory. With the lock held, nobody else changes what is in it or in the kernel.
@@ -53,9 +60,10 @@ impl Store {
     }
 
     /// Writes a generation that is not yet in force: whatever can fail for want of space fails here.
-    pub fn prepare(&self, generation: &Generation) -> Result<(), StoreError> {
+    /// `sources` are its list files; a content that is kept already is not copied.
+    pub fn prepare(&self, generation: &Generation, sources: &[ListSource]) -> Result<(), StoreError> {
         self.assert_locked();
-        generation::prepare(&self.dir, generation)
+        generation::prepare(&self.dir, generation, sources)
     }
 
     /// Puts the prepared generation in force.
@@ -68,6 +76,26 @@ impl Store {
     pub fn discard(&self) -> Result<(), StoreError> {
         self.assert_locked();
         generation::discard(&self.dir)
+    }
+
+    /// What is in a list of the generation in force.
+    pub fn list(&self, list: &ListFile) -> Result<ListContents, StoreError> {
+        lists::contents(&self.dir, list)
+    }
+
+    /// A list of the generation in force, to be kept for the next.
+    pub fn list_source(&self, list: &ListFile) -> Result<ListSource, StoreError> {
+        lists::open(&self.dir, list).map(|content| ListSource { list: list.clone(), content })
+    }
+
+    /// The list files that the last apply did not take.
+    pub fn held_back(&self) -> Result<Vec<HeldBack>, StoreError> {
+        held_back::load(&self.dir)
+    }
+
+    pub fn keep_held_back(&self, lists: &[HeldBack]) -> Result<(), StoreError> {
+        self.assert_locked();
+        held_back::save(&self.dir, lists)
     }
 
     pub fn names(&self) -> Result<Names, StoreError> {

@@ -1,11 +1,32 @@
 use super::*;
 use crate::model::LearnedAddress;
+use std::io::Write;
 use std::time::Duration;
 
 fn generation(number: u64, text: &str) -> Generation {
     let input = Input { name: "50-site.toml".into(), layer: 1, text: text.into() };
-    let list = ListText { path: "/lists/a.txt".into(), text: format!("192.0.2.{number}\n") };
+    let list = list(&format!("192.0.2.{number}\n"));
     Generation::new(number, 1_800_000_000, vec![input], vec![list], Facts::default())
+}
+
+fn list(content: &str) -> ListFile {
+    let mut hash = ContentHash::default();
+    hash.update(content.as_bytes());
+    ListFile { path: "/lists/a.txt".into(), sha256: hash.finish() }
+}
+
+/// A list file that is open; what it holds may be another content than the one of its hash.
+fn source(list: ListFile, content: &str) -> ListSource {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(content.as_bytes()).unwrap();
+    ListSource { list, content: file }
+}
+
+/// Writes a generation with its list.
+fn prepare(store: &Store, generation: &Generation) {
+    let content = format!("192.0.2.{}\n", generation.number);
+    let sources = generation.lists.iter().map(|list| source(list.clone(), &content)).collect::<Vec<_>>();
+    store.prepare(generation, &sources).unwrap();
 }
 
 fn moment(boot: &str, since_boot: u64, wall: u64) -> Moment {
@@ -28,7 +49,7 @@ fn the_generation_in_force_is_the_last_one_kept_with_its_texts() {
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(store.in_force().unwrap(), None);
     for number in 1..=3 {
-        store.prepare(&generation(number, "language = 1")).unwrap();
+        prepare(&store, &generation(number, "language = 1"));
         store.keep().unwrap();
     }
     assert_eq!(store.in_force().unwrap().unwrap(), generation(3, "language = 1"));
@@ -39,9 +60,9 @@ fn the_generation_in_force_is_the_last_one_kept_with_its_texts() {
 fn what_is_only_prepared_is_not_in_force() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
-    store.prepare(&generation(1, "one")).unwrap();
+    prepare(&store, &generation(1, "one"));
     store.keep().unwrap();
-    store.prepare(&generation(2, "two")).unwrap();
+    prepare(&store, &generation(2, "two"));
     assert_eq!(store.in_force().unwrap().unwrap().number, 1);
     store.discard().unwrap();
     assert_eq!(store.in_force().unwrap().unwrap().number, 1);
@@ -51,7 +72,7 @@ fn what_is_only_prepared_is_not_in_force() {
 fn a_file_that_was_cut_short_or_is_another_s_is_named_and_never_trusted() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
-    store.prepare(&generation(1, "one")).unwrap();
+    prepare(&store, &generation(1, "one"));
     store.keep().unwrap();
     let path = dir.path().join("generation.json");
     let whole = std::fs::read_to_string(&path).unwrap();
@@ -67,6 +88,51 @@ fn a_file_that_was_cut_short_or_is_another_s_is_named_and_never_trusted() {
 }
 
 #[test]
+fn a_list_is_kept_by_content_and_read_back_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    prepare(&store, &generation(1, "one"));
+    store.keep().unwrap();
+    let kept = store.in_force().unwrap().unwrap().lists[0].clone();
+    let contents = store.list(&kept).unwrap();
+    assert_eq!((contents.entries, contents.list.contains("192.0.2.1".parse().unwrap())), (1, true));
+    // What stays is kept from the store's own file.
+    let mut next = generation(1, "two");
+    next.number = 2;
+    store.prepare(&next, &[store.list_source(&kept).unwrap()]).unwrap();
+    store.keep().unwrap();
+    assert_eq!(store.in_force().unwrap(), Some(next));
+    let other = list("198.51.100.1\n");
+    assert!(matches!(store.list(&other), Err(StoreError::Corrupt { .. })), "it is not kept");
+}
+
+#[test]
+fn a_list_that_changes_while_it_is_read_is_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let generation = generation(1, "one");
+    let changed = source(generation.lists[0].clone(), "192.0.2.1\n192.0.2.2\n");
+    assert!(matches!(store.prepare(&generation, &[changed]), Err(StoreError::Changed { .. })));
+    assert_eq!(std::fs::read_dir(dir.path().join("lists")).unwrap().count(), 0);
+}
+
+#[test]
+fn the_lists_that_were_held_back_are_those_of_the_last_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.held_back().unwrap(), []);
+    let held = [HeldBack { path: "/lists/a.txt".into(), why: "3 entries".into() }];
+    store.keep_held_back(&held).unwrap();
+    assert_eq!(store.held_back().unwrap(), held);
+    std::fs::write(dir.path().join("held-back.json"), "{").unwrap();
+    assert!(matches!(store.held_back(), Err(StoreError::Corrupt { .. })));
+    store.keep_held_back(&held).unwrap();
+    assert_eq!(store.held_back().unwrap(), held);
+    store.keep_held_back(&[]).unwrap();
+    assert_eq!(store.held_back().unwrap(), []);
+}
+
+#[test]
 fn the_lock_is_held_by_one_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let first = Store::open(dir.path()).unwrap();
@@ -76,7 +142,7 @@ fn the_lock_is_held_by_one_at_a_time() {
         let store = Store::open(&path).unwrap();
         sender.send(store.in_force().unwrap().map(|generation| generation.number)).unwrap();
     });
-    first.prepare(&generation(1, "one")).unwrap();
+    prepare(&first, &generation(1, "one"));
     assert!(receiver.try_recv().is_err());
     first.keep().unwrap();
     drop(first);

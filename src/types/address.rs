@@ -26,6 +26,14 @@ impl Family {
             Self::V6 => 128,
         }
     }
+
+    /// The IANA protocol number of its ICMP.
+    pub fn icmp(self) -> u8 {
+        match self {
+            Self::V4 => 1,
+            Self::V6 => 58,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,14 +1,20 @@
 //! Values that cannot be wrong: each is made by a constructor that refuses nonsense.
 
 mod address;
+mod icmp;
+mod interface;
 mod list;
 mod names;
 mod port;
+mod ranges;
 
 pub use address::{AddrRange, AddressError, Family};
-pub use list::{ListContents, ListErrors, parse_list};
+pub use icmp::{type_name as icmp_type_name, type_names as icmp_type_names, type_number as icmp_type_number};
+pub use interface::{InterfaceError, InterfacePattern};
+pub use list::{AddressList, ListContents, ListErrors, ListReader, NotText};
 pub use names::{HostName, HostNameError, NameError, RuleName};
 pub use port::{PortError, PortMatch, PortRange, Protocol};
+pub use ranges::Ranges;
 
 use serde::{Deserialize, Serialize};
 

@@ -73,7 +73,16 @@ fn address_book(text: &str) -> AddressBook {
         connected: values(&table, "connected"),
         broadcast: values(&table, "broadcast"),
         agent_uid: 0,
+        users: users(&table),
     }
+}
+
+/// `[users]`: uids by name; `false` for a user that is not there.
+fn users(table: &toml::Table) -> std::collections::BTreeMap<String, Option<u32>> {
+    let inner =
+        table.get("users").map(|value| value.as_table().expect("a table").clone()).unwrap_or_default();
+    let uid = |value: toml::Value| value.as_integer().map(|uid| u32::try_from(uid).expect("a uid"));
+    inner.into_iter().map(|(name, value)| (name, uid(value))).collect()
 }
 
 fn pairs<'a>(table: &'a toml::Table, key: &str) -> impl Iterator<Item = (String, Vec<String>)> + 'a {

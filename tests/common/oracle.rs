@@ -4,7 +4,7 @@
 use super::cases::{Case, cases};
 use super::ns::{Namespace, ran_inside};
 use portgrave::netlink::{Kernel, NfTables};
-use portgrave::plan::diff;
+use portgrave::plan::{Held, diff};
 use std::process::{Command, Stdio};
 
 #[test]
@@ -86,6 +86,7 @@ fn every_case_becomes_the_next_in_the_real_kernel_and_back() {
         let done = portgrave::apply::settle(&mut NfTables, &want, &mut || None, &mut Vec::new);
         done.unwrap_or_else(|error| panic!("{}: {error:?}", case.name));
         let held = NfTables.read(u32::MAX).expect("the table is readable");
+        let held = held.map(|held| Held::new(held).ruleset);
         let left = diff(&want, held.as_ref());
         assert!(!left.summary(held.as_ref()).changes(), "{}: {:?}", case.name, left.describe(held.as_ref()));
     };

@@ -67,6 +67,9 @@ table inet portgrave {
         ip saddr != @never4 counter name ip saddr . meta l4proto . th dport map @allow.names accept
         counter name meta l4proto . th dport map @allow.any accept
         goto denied; }
+    chain prerouting { type filter hook prerouting priority raw; policy accept;
+        iifname != "lo" drop
+        iifname "podman*" accept; }
     chain related { icmp type @icmp-errors accept
         ct helper "ftp" tcp sport 20 tcp dport >= 1024 accept
         ct helper "ftp" ip saddr @ftp-peers tcp dport 1024-65535 accept; }
@@ -418,7 +421,7 @@ fn chains() -> BTreeMap<String, Chain> {
         vec![th(13, 1, 0), Expr::Bitwise { sreg: Reg(0), dreg: Reg(0), mask: vec![0x17], xor: vec![0] }],
         vec![cmp(CmpOp::Neq, &[2])],
     ];
-    let all: [(&str, Option<BaseChain>, Vec<Rule>); 14] = [
+    let all: [(&str, Option<BaseChain>, Vec<Rule>); 15] = [
         ("denied", None, vec![rule([drop()])]),
         (
             "echo",
@@ -483,6 +486,15 @@ fn chains() -> BTreeMap<String, Chain> {
                 ]),
                 rule([vec![meta(MetaKey::L4Proto, 0), th(2, 2, 1)], object_map("allow.any")]),
                 rule([then(goto("denied"))]),
+            ],
+        ),
+        (
+            "prerouting",
+            base(Hook::Prerouting, -300, ChainPolicy::Accept),
+            vec![
+                rule([vec![meta(MetaKey::IifName, 0), cmp(CmpOp::Neq, &name16("lo"))], then(Verdict::Drop)]),
+                // Every interface whose name begins so.
+                rule([equals(meta(MetaKey::IifName, 0), b"podman"), accept()]),
             ],
         ),
         (

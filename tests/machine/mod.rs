@@ -15,8 +15,8 @@ const SYN: u8 = 2;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub action: String,
-    /// The counter that counted it last.
-    pub counter: String,
+    /// Every counter that counted it, sorted.
+    pub counters: Vec<String>,
     /// A helper was assigned to the connection.
     pub helped: bool,
 }
@@ -24,7 +24,7 @@ pub struct Outcome {
 pub struct Machine<'a> {
     ruleset: &'a Ruleset,
     registers: [u8; 64],
-    counter: String,
+    counters: Vec<String>,
     helped: bool,
 }
 
@@ -37,7 +37,7 @@ enum Next {
 
 impl<'a> Machine<'a> {
     pub fn new(ruleset: &'a Ruleset) -> Self {
-        Self { ruleset, registers: [0; 64], counter: String::new(), helped: false }
+        Self { ruleset, registers: [0; 64], counters: Vec::new(), helped: false }
     }
 
     pub fn run(mut self, packet: &Packet) -> Outcome {
@@ -47,10 +47,11 @@ impl<'a> Machine<'a> {
             Next::End(action) => action.to_owned(),
             Next::On => panic!("the packet fell out of the base chain"),
         };
-        Outcome { action, counter: self.counter, helped: self.helped }
+        self.counters.sort_unstable();
+        Outcome { action, counters: self.counters, helped: self.helped }
     }
 
-    fn chain(&mut self, name: &str, bytes: &Bytes) -> Next {
+    fn chain(&mut self, name: &str, bytes: &Bytes<'_>) -> Next {
         let chain = self.ruleset.chains.get(name).unwrap_or_else(|| panic!("chain {name}"));
         for rule in &chain.rules {
             match self.rule(&rule.exprs, bytes) {
@@ -71,7 +72,7 @@ impl<'a> Machine<'a> {
     }
 
     /// The verdict of a rule that matches and has one.
-    fn rule(&mut self, exprs: &[Expr], bytes: &Bytes) -> Option<Verdict> {
+    fn rule(&mut self, exprs: &[Expr], bytes: &Bytes<'_>) -> Option<Verdict> {
         for expr in exprs {
             if let Expr::Verdict(verdict) = expr {
                 return Some(verdict.clone());
@@ -89,7 +90,7 @@ impl<'a> Machine<'a> {
         None
     }
 
-    fn matches(&mut self, expr: &Expr, bytes: &Bytes) -> bool {
+    fn matches(&mut self, expr: &Expr, bytes: &Bytes<'_>) -> bool {
         match expr {
             Expr::Meta { key, dreg } => self.load(*dreg, &bytes.meta(*key)),
             Expr::Ct { key: CtKey::State, dreg } => self.load(*dreg, &CT_STATE_NEW.to_ne_bytes()),
@@ -118,9 +119,9 @@ impl<'a> Machine<'a> {
             }
             Expr::ObjectMap { sreg, map } => {
                 let Some((_, value)) = self.find(self.set(map), *sreg) else { return false };
-                self.counter = value.object.clone().expect("a counter");
+                self.counters.push(value.object.clone().expect("a counter"));
             }
-            Expr::Object { kind: ObjectKind::Counter, name } => self.counter.clone_from(name),
+            Expr::Object { kind: ObjectKind::Counter, name } => self.counters.push(name.clone()),
             Expr::Object { kind: ObjectKind::CtHelper, .. } => self.helped = true,
             Expr::Limit { .. } | Expr::Dynset { .. } => {}
             Expr::Verdict(_) | Expr::Reject(_) | Expr::Foreign(_) => panic!("{expr:?}"),
@@ -144,10 +145,10 @@ impl<'a> Machine<'a> {
     }
 
     fn find(&self, set: &'a Set, register: Reg) -> Option<Element> {
-        let Elements::Known(elements) = &set.elements else { panic!("a compiled set is known") };
+        assert!(!matches!(set.elements, Elements::Unread(_)), "a compiled set is known");
         let key = self.read(register, set.key.iter().map(|field| field.padded_len()).sum());
-        let mut found = elements.iter().filter(|(element, _)| holds(set, element, key));
-        let first = found.next().map(|(key, value)| (key.clone(), value.clone()));
+        let mut found = set.elements.iter().filter(|(element, _)| holds(set, element, key));
+        let first = found.next().map(|(key, value)| (key.into_owned(), value.clone()));
         if let Some(second) = found.next() {
             panic!("{first:?} and {second:?} overlap in {:?}", set.key);
         }
@@ -179,47 +180,53 @@ fn compare(value: &[u8], op: CmpOp, data: &[u8]) -> bool {
     }
 }
 
-/// A packet's headers.
-struct Bytes {
-    direction: Direction,
-    protocol: u8,
+/// A packet's headers, and what is known of its way.
+struct Bytes<'p> {
+    packet: &'p Packet,
     network: Vec<u8>,
     transport: Vec<u8>,
 }
 
-impl Bytes {
-    fn of(packet: &Packet) -> Self {
-        let incoming = packet.direction == Direction::In;
+impl<'p> Bytes<'p> {
+    fn of(packet: &'p Packet) -> Self {
         let mut network = vec![0; if packet.peer.is_ipv4() { 20 } else { 40 }];
-        match packet.peer {
-            IpAddr::V4(peer) => {
-                network[if incoming { 12 } else { 16 }..][..4].copy_from_slice(&peer.octets())
-            }
-            IpAddr::V6(peer) => {
-                network[if incoming { 8 } else { 24 }..][..16].copy_from_slice(&peer.octets())
+        let (source, destination) = match packet.direction {
+            Direction::In => (Some(packet.peer), packet.local),
+            Direction::Out => (packet.local, Some(packet.peer)),
+        };
+        let (from, to) = if packet.peer.is_ipv4() { (12, 16) } else { (8, 24) };
+        for (address, at) in [(source, from), (destination, to)] {
+            match address {
+                Some(IpAddr::V4(address)) => network[at..][..4].copy_from_slice(&address.octets()),
+                Some(IpAddr::V6(address)) => network[at..][..16].copy_from_slice(&address.octets()),
+                None => {}
             }
         }
         let mut transport = vec![0; 20];
         transport[..2].copy_from_slice(&packet.source_port.unwrap_or(0x1234).to_be_bytes());
         transport[2..4].copy_from_slice(&packet.port.unwrap_or(0x5678).to_be_bytes());
+        if let Some(kind) = packet.icmp_type {
+            transport[0] = kind;
+        }
         if packet.protocol == 6 {
             transport[13] = SYN;
         }
-        Self { direction: packet.direction, protocol: packet.protocol, network, transport }
+        Self { packet, network, transport }
     }
 
     fn meta(&self, key: MetaKey) -> Vec<u8> {
         let interface = |own: Direction| {
-            let mut name = if own == self.direction { b"eth0".to_vec() } else { Vec::new() };
+            let known = self.packet.interface.as_ref().filter(|_| own == self.packet.direction);
+            let mut name = known.map(|name| name.as_bytes().to_vec()).unwrap_or_default();
             name.resize(16, 0);
             name
         };
         match key {
             MetaKey::NfProto => vec![if self.network.len() == 20 { 2 } else { 10 }],
-            MetaKey::L4Proto => vec![self.protocol],
+            MetaKey::L4Proto => vec![self.packet.protocol],
             MetaKey::IifName => interface(Direction::In),
             MetaKey::OifName => interface(Direction::Out),
-            MetaKey::SkUid => 1000_u32.to_ne_bytes().to_vec(),
+            MetaKey::SkUid => self.packet.user.unwrap_or(u32::MAX).to_ne_bytes().to_vec(),
         }
     }
 }

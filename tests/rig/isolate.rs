@@ -88,10 +88,13 @@ fn end_with_parent() {
     });
 }
 
-/// No test of the rig is allowed to take longer; one that does is hanging. An emulated machine gets more time.
+/// No test of the rig is allowed to take longer; one that does is hanging. PORTGRAVE_TEST_SECONDS gives long runs
+/// and emulated machines more.
 fn limit() -> Duration {
-    let seconds = std::env::var("PORTGRAVE_TEST_LIMIT").ok();
-    Duration::from_secs(seconds.map_or(420, |text| text.parse().expect("PORTGRAVE_TEST_LIMIT is in seconds")))
+    let seconds = std::env::var("PORTGRAVE_TEST_SECONDS").ok();
+    Duration::from_secs(
+        seconds.map_or(420, |text| text.parse().expect("PORTGRAVE_TEST_SECONDS is in seconds")),
+    )
 }
 
 /// An empty /run, for named namespaces and for what servers write there.

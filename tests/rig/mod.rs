@@ -29,12 +29,13 @@ pub use agent::{Agent, printed, program};
 pub use counters::Counters;
 pub use flow::{Flow, Outcome, Proto, next_source_port};
 pub use ftp::{FtpCase, FtpMode, FtpRole};
-pub use isolate::{isolated, say};
+pub use isolate::{has_all_users, isolated, say};
 pub use netns::{Ns, Process};
 pub use policy::{Fill, all_on, rows_of, shipped, shipped_path, site, with_rows};
 pub use row_checks::{Check, Class, Probe, allowed_by, checks};
 pub use row_report::{RowResult, print_failures, print_table};
 pub use rows_table::{Part, Peers, Port, ROWS, Row, Way, names, switches};
+pub use socket::{connected, connecting};
 pub use world::{Family, Host, World, address, ftp_address, group_address, lan_address, name_address};
 
 /// How long a test waits for what should come at once. Only a failing test ever waits that long.

@@ -22,6 +22,9 @@ pub struct Tracer<'a> {
     _monitor: Process,
 }
 
+/// The base chain after which the packet comes to another.
+const EARLY: &str = "prerouting";
+
 /// What a packet went through in one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Depth {
@@ -142,8 +145,11 @@ fn event(text: &str) -> Option<Event> {
 fn walk(chains: &Chains, events: &[Event]) -> Option<Depth> {
     let mut depth = Depth { rules: 0, chains: Vec::new(), verdict: String::new() };
     // The chain that is being evaluated and those to return to, each with the number of rules already evaluated.
-    let mut stack: Vec<(String, usize)> = vec![(events.first()?.chain.clone(), 0)];
+    let mut stack: Vec<(String, usize)> = Vec::new();
     for event in events {
+        if stack.is_empty() {
+            stack.push((event.chain.clone(), 0));
+        }
         while stack.last()?.0 != event.chain {
             let (chain, done) = stack.pop()?;
             depth.count(&chain, chains.get(&chain)?.len() - done);
@@ -163,6 +169,8 @@ fn walk(chains: &Chains, events: &[Event]) -> Option<Depth> {
                 stack.pop();
             }
             ["continue"] => {}
+            // Accepted at one hook: the next one is asked.
+            ["accept"] if event.chain == EARLY => stack.clear(),
             [verdict, ..] => {
                 depth.verdict = (*verdict).to_owned();
                 return Some(depth);

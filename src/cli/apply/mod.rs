@@ -3,6 +3,7 @@
 mod report;
 
 use super::context::Context;
+use super::lists::Lists;
 use super::lookups::{self, LookedUp};
 use super::{Inputs, committed, facts};
 use crate::apply::{
@@ -11,6 +12,7 @@ use crate::apply::{
 use crate::compile::Features;
 use crate::diag::Finding;
 use crate::host::clock;
+use crate::host::interfaces;
 use crate::host::sockets::{self, Sockets};
 use crate::netlink::{Kernel, KernelError, NfTables};
 
@@ -22,6 +24,7 @@ use clap::Args;
 use report::{Failure, Outcome};
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::io;
 use std::process::ExitCode;
@@ -31,7 +34,7 @@ use std::time::Duration;
 
 #[derive(Args)]
 #[command(
-    about = "Check the policy, apply it in one atomic batch, and read it back; then look its host names up",
+    about = "Check the policy, apply it atomically, and read it back; then look its host names up",
     after_help = "Example:\n  portgrave apply --names-wait 5s\n\nExit status: 0 applied or unchanged, 1 refused or rolled back \
                   (nothing changed).\nThe JSON object has `outcome`: applied, unchanged, refused, rolled-back or unknown."
 )]
@@ -75,11 +78,13 @@ impl Run<'_> {
         let store = Store::open(&self.context.settings.state_dir)?;
         tracing::debug!(state = %self.context.settings.state_dir.display(), "lock held");
         let known = self.known_names(&store)?;
+        store.keep_held_back(&self.context.lists.held_back)?;
         let before = store.in_force()?;
         let number = before.as_ref().map_or(1, |before| before.number + 1);
         let generation = self.generation(number);
         let fresh = before.as_ref().is_none_or(|before| !before.same_content(&generation));
-        let settled = match self.commit(&store, fresh.then_some(&generation), before.as_ref()) {
+        let lists = std::mem::take(&mut self.context.lists);
+        let settled = match self.commit(&store, &lists, fresh.then_some(&generation), before.as_ref()) {
             Ok(settled) => settled,
             Err(failure) => {
                 if fresh {
@@ -88,6 +93,7 @@ impl Run<'_> {
                 return Err(failure);
             }
         };
+        self.context.lists = lists;
         if fresh {
             keep(&store, settled.before.as_ref())?;
         }
@@ -121,13 +127,15 @@ impl Run<'_> {
     fn commit(
         &mut self,
         store: &Store,
+        lists: &Lists,
         generation: Option<&Generation>,
         before: Option<&Generation>,
     ) -> Result<Settled, Failure> {
         let adopts = &AtomicBool::new(false);
         let (taken, told) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
-            let writing = scope.spawn(|| generation.map_or(Ok(()), |generation| store.prepare(generation)));
+            let prepare = |generation| store.prepare(generation, &lists.sources);
+            let writing = scope.spawn(move || generation.map_or(Ok(()), prepare));
             // While the kernel is read back: what was opened between the listing and the commit.
             let late = scope.spawn(move || told.recv().ok().map(|()| sockets::read()));
             let want = self.compiled()?;
@@ -141,7 +149,10 @@ impl Run<'_> {
                     }
                 },
             );
-            let settled = self.settle(&mut gate, &want, before, adopts);
+            let compiled = OnceCell::new();
+            let compile = || before.and_then(|before| committed::of(before, store, &lists.parsed));
+            let mut committed = || compiled.get_or_init(compile).clone();
+            let settled = self.settle(&mut gate, &want, &mut committed, adopts);
             gate.pass()?;
             let settled = settled.map_err(|error| self.explained(error, &want))?;
             drop(gate);
@@ -165,17 +176,18 @@ impl Run<'_> {
         };
         let inputs = context.files.iter().map(input).collect();
         let now = clock::wall().as_secs();
-        Generation::new(number, now, inputs, context.lists.clone(), facts::stored(&context.book))
+        let lists = context.lists.sources.iter().map(|source| source.list.clone()).collect();
+        Generation::new(number, now, inputs, lists, facts::stored(&context.book))
     }
 
     fn settle(
         &mut self,
         kernel: &mut dyn Kernel,
         want: &Ruleset,
-        before: Option<&Generation>,
+        committed: &mut dyn FnMut() -> Option<Ruleset>,
         adopts: &AtomicBool,
     ) -> Result<Settled, ApplyError> {
-        settle(kernel, want, &mut || before.and_then(committed::of), &mut || {
+        settle(kernel, want, committed, &mut || {
             adopts.store(true, Ordering::Relaxed);
             self.adoption(want, sockets::read())
         })
@@ -187,8 +199,14 @@ impl Run<'_> {
             self.warn_of_adoption(&error.to_string());
             Vec::new()
         });
-        let connections: Vec<Connection> =
-            open.iter().map(|(local, peer)| Connection { local: *local, peer: *peer }).collect();
+        let names = interfaces::by_address().unwrap_or_default();
+        let connection = |open: &sockets::Connection| Connection {
+            local: open.local,
+            peer: open.peer,
+            interface: names.get(&open.local.ip()).cloned(),
+            user: open.user,
+        };
+        let connections: Vec<Connection> = open.iter().map(connection).collect();
         let ops = adoption(&self.context.policy, &self.context.book, want, &connections);
         let count = |op: &Op| if let Op::AddElements { elements, .. } = op { elements.len() } else { 0 };
         self.outcome.adopted = self.outcome.adopted.max(ops.iter().map(count).sum());
@@ -233,8 +251,10 @@ impl Run<'_> {
         self.context.book.names = looked_up.book.remaining(looked_up.now);
         let compiled = self.context.compile(&Features::ALL);
         let want = compiled.map_err(|_| "the addresses of names are too many to be compiled".to_owned())?;
-        let mut committed =
-            || store.in_force().ok().flatten().and_then(|generation| committed::of(&generation));
+        let mut committed = || {
+            let generation = store.in_force().ok().flatten()?;
+            committed::of(&generation, store, &self.context.lists.parsed)
+        };
         let settled = settle(&mut NfTables, &want, &mut committed, &mut Vec::new).map_err(refused)?;
         self.outcome.changed |= settled.summary.changes();
         self.outcome.renewed = settled.summary.lifetimes_renewed;

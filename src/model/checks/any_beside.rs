@@ -24,7 +24,7 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) {
         }
     }
     for rule in &draft.rules {
-        let peers: Vec<_> = rule.entry.peers.iter().collect();
+        let peers: Vec<_> = rule.entry.peers.value.iter().collect();
         if let Some((any, _)) = beside(&peers, |peer| *peer == Peer::Any) {
             findings.push(
                 Finding::warning("PG333", "\"any\" stands beside other peers, which then change nothing")

@@ -7,7 +7,7 @@ use crate::policy::{Peer, Spanned};
 
 pub(super) fn check(draft: &Draft, findings: &mut Findings) {
     for rule in draft.rules.iter().filter(|rule| rule.entry.direction.value == RuleDirection::In) {
-        for peer in rule.entry.peers.iter().filter(is_broadcast) {
+        for peer in rule.entry.peers.value.iter().filter(is_broadcast) {
             findings.push(
                 Finding::error("PG311", "\"broadcast\" in a rule for incoming connections")
                     .at(peer.span)

@@ -2,20 +2,20 @@
 
 use super::super::draft::{Draft, DraftRule};
 use super::super::groups::expand;
-use super::super::{Action, merge::Merged};
+use super::super::merge::Merged;
 use crate::diag::{Finding, Findings};
 
 pub(super) fn check(draft: &Draft, findings: &mut Findings) {
-    for rule in draft.rules.iter().filter(|rule| rule.entry.action != Action::Allow) {
+    for rule in draft.rules.iter().filter(|rule| !rule.allows()) {
         check_rule(&draft.merged, rule, findings);
     }
 }
 
 fn check_rule(merged: &Merged, rule: &DraftRule, findings: &mut Findings) {
-    for peer in &rule.entry.peers {
+    for peer in &rule.entry.peers.value {
         let names = expand(merged, std::iter::once(peer)).names;
         let Some((name, place)) = names.first_key_value() else { continue };
-        let action = rule.entry.action.as_str();
+        let action = rule.action().as_str();
         let mut finding =
             Finding::error("PG310", format!("a name in a rule that says {action}: \"{name}\"")).at(peer.span);
         if *place != peer.span {

@@ -9,7 +9,8 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) {
     let Some(switch) = draft.merged.baseline.get(BaselineRule::Dns.key()).filter(|entry| !entry.value) else {
         return;
     };
-    let allowed = draft.rules_on().any(|rule| rule.lets_somebody_reach(Direction::Out, Protocol::Udp, 53));
+    let allowed = draft.passes_by_default(Direction::Out)
+        || draft.rules_on().any(|rule| rule.lets_somebody_reach(Direction::Out, Protocol::Udp, 53));
     let name = draft.rules_on().find_map(|rule| rule.holds.names.keys().next().copied());
     if let Some(name) = name.filter(|_| !allowed) {
         findings.push(

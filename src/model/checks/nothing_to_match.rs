@@ -6,7 +6,7 @@ use crate::diag::{Finding, Findings};
 pub(super) fn check(draft: &Draft, findings: &mut Findings) {
     for rule in &draft.rules {
         let name = &rule.entry.name;
-        if rule.entry.peers.is_empty() {
+        if rule.entry.peers.value.is_empty() {
             findings.push(
                 Finding::warning(
                     "PG330",

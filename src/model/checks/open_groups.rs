@@ -1,6 +1,5 @@
 //! Groups that are "any", in rules that are on: what a site should narrow.
 
-use super::super::Action;
 use super::super::draft::Draft;
 use super::rules;
 use crate::diag::{Finding, Findings};
@@ -8,11 +7,12 @@ use crate::policy::Peer;
 
 pub(super) fn check(draft: &Draft, findings: &mut Findings) {
     for (name, group) in &draft.merged.groups {
+        let narrowed = group.except().next().is_some();
         let mut members = group.members().peekable();
-        if members.peek().is_none() || !members.all(|member| member.value == Peer::Any) {
+        if narrowed || members.peek().is_none() || !members.all(|member| member.value == Peer::Any) {
             continue;
         }
-        let allows = draft.rules_on().filter(|rule| rule.entry.action == Action::Allow);
+        let allows = draft.rules_on().filter(|rule| rule.allows());
         let users: Vec<&str> =
             allows.filter(|rule| rule.holds.groups.contains(name)).map(|rule| rule.name()).collect();
         if users.is_empty() {

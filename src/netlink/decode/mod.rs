@@ -65,7 +65,9 @@ fn base_chain(attrs: &Nest<'_>) -> Result<Option<BaseChain>, Malformed> {
     }
     let hook_attrs = attrs.nest(nfta_chain::HOOK)?;
     let hook = match hook_attrs.be32(nfta_chain::HOOK_HOOKNUM)? {
+        Some(nfta_chain::PRE_ROUTING) => Hook::Prerouting,
         Some(nfta_chain::LOCAL_IN) => Hook::Input,
+        Some(nfta_chain::FORWARD) => Hook::Forward,
         Some(nfta_chain::LOCAL_OUT) => Hook::Output,
         _ => return Ok(None),
     };

@@ -2,7 +2,9 @@
 
 use super::{elements, give_handles, refs};
 use crate::plan::Op;
-use crate::ruleset::{BaseChain, Chain, Elements, Expr, Object, Rule, Ruleset, Set, SetData, Verdict};
+use crate::ruleset::{
+    BaseChain, Chain, ElementValue, Elements, Expr, Object, Rule, Ruleset, Set, SetData, Verdict,
+};
 use nix::libc::{EBUSY, EEXIST, EINVAL, ENOENT, EOPNOTSUPP};
 use std::collections::BTreeMap;
 
@@ -79,6 +81,13 @@ impl Transaction {
             }
             Op::AddElements { set, elements: list, .. } => elements::add(table, set, list),
             Op::DeleteElements { set, keys, .. } => elements::delete(table, set, keys),
+            Op::AddAddresses { set, addresses, .. } => {
+                let elements = addresses.keys().map(|key| (key, ElementValue::NOTHING));
+                elements::add(table, set, &elements.collect::<Vec<_>>())
+            }
+            Op::DeleteAddresses { set, addresses, .. } => {
+                elements::delete(table, set, &addresses.keys().collect::<Vec<_>>())
+            }
             Op::RenewElements { set, elements: list, .. } => elements::renew(table, set, list),
             Op::AddRule { chain, before, rule } => add_rule(table, chain, *before, rule, &mut self.handles),
             Op::DeleteRule { chain, handle } => {

@@ -70,7 +70,7 @@ fn add_one(table: &mut Ruleset, set: &str, key: &ElementKey, value: &ElementValu
 fn known(set: &mut Set) -> Result<&mut BTreeMap<ElementKey, ElementValue>, Errno> {
     match &mut set.elements {
         Elements::Known(map) => Ok(map),
-        Elements::Unread(_) => Err(EINVAL),
+        Elements::Addresses(_) | Elements::Unread(_) => Err(EINVAL),
     }
 }
 

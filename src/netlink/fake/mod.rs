@@ -65,6 +65,11 @@ impl FakeKernel {
     pub fn foreign_edit(&mut self, edit: impl FnOnce(&mut Ruleset)) {
         let table = self.table.get_or_insert_with(Ruleset::default);
         edit(table);
+        for set in table.sets.values_mut() {
+            if let Elements::Addresses(_) = set.elements {
+                set.elements = Elements::Known(set.elements.to_map());
+            }
+        }
         for chain in table.chains.values_mut() {
             give_handles(chain, &mut self.handles);
         }

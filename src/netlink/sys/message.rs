@@ -63,7 +63,9 @@ pub fn chain<'a>(table: &'a Table, chain_name: &str, base: Option<BaseChain>) ->
     let mut chain = Chain::new(name(chain_name)?, table);
     if let Some(base) = base {
         let hook = match base.hook {
+            Hook::Prerouting => nftnl::Hook::PreRouting,
             Hook::Input => nftnl::Hook::In,
+            Hook::Forward => nftnl::Hook::Forward,
             Hook::Output => nftnl::Hook::Out,
         };
         chain.set_type(ChainType::Filter);

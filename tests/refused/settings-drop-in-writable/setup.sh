@@ -1,0 +1,1 @@
+chmod g+w portgrave.d/10-site.toml
