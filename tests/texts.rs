@@ -13,13 +13,13 @@ mod judge;
 mod mutate;
 #[path = "common/ns.rs"]
 mod ns;
-#[path = "texts/random.rs"]
-mod random;
+#[path = "common/numbers.rs"]
+mod numbers;
 
 use generate::Breadth;
 use judge::{Answer, Judge, shrunk};
 use ns::{Namespace, ran_inside};
-use random::Random;
+use numbers::Random;
 use std::collections::BTreeMap;
 use std::path::Path;
 

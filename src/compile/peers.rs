@@ -4,7 +4,7 @@ use super::key::{self, KeyBytes};
 use super::{Build, Side};
 use crate::model::{BROADCAST, Exception, ListRef, PeerPart, Rule, Source, never};
 use crate::ruleset::{Part, RuleBuilder};
-use crate::types::{AddrRange, Direction, Family, HostName};
+use crate::types::{AddrRange, Direction, Family, HostName, merged};
 use std::time::Duration;
 
 /// Written addresses, and how many the range had as written, less one: what is taken off it does not make it narrower.
@@ -171,19 +171,6 @@ pub(super) fn address_key(side: Side, address: u128) -> KeyBytes {
 
 pub(super) fn address_fields(side: Side, more: Vec<crate::ruleset::Field>) -> Vec<crate::ruleset::Field> {
     std::iter::once(key::address_field(side.family)).chain(more).collect()
-}
-
-/// Sorted, without overlaps, neighbours joined.
-pub(super) fn merged(mut ranges: Vec<(u128, u128)>) -> Vec<(u128, u128)> {
-    ranges.sort_unstable();
-    let mut merged: Vec<(u128, u128)> = Vec::with_capacity(ranges.len());
-    for (first, last) in ranges {
-        match merged.last_mut() {
-            Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
-            _ => merged.push((first, last)),
-        }
-    }
-    merged
 }
 
 /// What of a range is left when others, sorted and disjoint, are taken out.

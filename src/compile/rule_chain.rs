@@ -120,7 +120,7 @@ impl Build<'_> {
             [one] if one.prefix_length().is_some() => line.address_in(part, **one, false),
             many => {
                 let name = format!("{}.local.{}", side.prefix(), rule.name);
-                let ranges = super::peers::merged(many.iter().map(|range| range.bits()).collect());
+                let ranges = crate::types::merged(many.iter().map(|range| range.bits()).collect());
                 self.add_set(&name, super::emit::address_set(side.family, &ranges));
                 line.lookup(&[part], &name, false)
             }

@@ -1,7 +1,7 @@
 //! The addresses that a looked-up name may never stand for.
 
 use super::AddressBook;
-use crate::types::{AddrRange, Family};
+use crate::types::{AddrRange, Family, merged};
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
@@ -55,7 +55,8 @@ pub fn ranges(book: &AddressBook, family: Family) -> Vec<AddrRange> {
     let of_machine = of_machine.chain(book.connected.iter().copied());
     let mut all = special(family).to_vec();
     all.extend(of_machine.filter(|range| range.family() == family));
-    merge(family, all)
+    let merged = merged(all.into_iter().map(|range| range.bits()).collect());
+    merged.into_iter().map(|(first, last)| AddrRange::from_bits(family, first, last)).collect()
 }
 
 /// Whether a name may not stand for this address.
@@ -95,18 +96,6 @@ fn is_no_host(address: IpAddr) -> bool {
 /// Whether nothing can be opened by opening this network.
 pub fn is_no_network_of_hosts(network: &AddrRange) -> bool {
     no_hosts().iter().any(|range| range.contains(network.first()) && range.contains(network.last()))
-}
-
-fn merge(family: Family, mut ranges: Vec<AddrRange>) -> Vec<AddrRange> {
-    ranges.sort_unstable();
-    let mut merged: Vec<(u128, u128)> = Vec::new();
-    for (first, last) in ranges.into_iter().map(|range| range.bits()) {
-        match merged.last_mut() {
-            Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
-            _ => merged.push((first, last)),
-        }
-    }
-    merged.into_iter().map(|(first, last)| AddrRange::from_bits(family, first, last)).collect()
 }
 
 #[cfg(test)]

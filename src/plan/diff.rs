@@ -113,8 +113,9 @@ impl<'a> Diff<'a> {
     /// Whether a rule refers to something that is made anew: it must go first, and come again.
     fn refers_to_anew(&self, rule: &Rule) -> bool {
         rule.exprs.iter().any(|expr| match expr {
-            Expr::Lookup { set, .. } | Expr::Dynset { set, .. } => self.anew_sets.contains(set.as_str()),
-            Expr::ObjectMap { map, .. } => self.anew_sets.contains(map.as_str()),
+            Expr::Lookup { .. } | Expr::Dynset { .. } | Expr::ObjectMap { .. } => {
+                expr.set().is_some_and(|set| self.anew_sets.contains(set))
+            }
             Expr::Object { name, .. } => self.anew_objects.contains(name.as_str()),
             Expr::Verdict(Verdict::Jump(chain) | Verdict::Goto(chain)) => {
                 self.anew_chains.contains(chain.as_str())

@@ -7,7 +7,7 @@
 //! then what nobody asks any more goes.
 
 use super::diff::diff_anew;
-use super::versions::{Exchanged, Held, asked, askers, set_of};
+use super::versions::{Exchanged, Held, asked, askers};
 use super::{Op, Plan};
 use crate::ruleset::{Expr, Rule, Ruleset, Set, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,8 +112,7 @@ fn one_batch_will_do(plan: &Plan, want: &Ruleset, have: &Ruleset) -> bool {
 
 /// What becomes of the packets that a rule matches, if it matches more of them the more the set holds.
 fn role(rule: &Rule, set: &str) -> Role {
-    let inverts =
-        |expr: &Expr| matches!(expr, Expr::Lookup { invert: true, .. }) && set_of(expr) == Some(set);
+    let inverts = |expr: &Expr| matches!(expr, Expr::Lookup { invert: true, .. }) && expr.set() == Some(set);
     match rule.exprs.last() {
         Some(_) if rule.exprs.iter().any(inverts) => Role::Other,
         Some(Expr::Verdict(Verdict::Accept)) => Role::Pass,

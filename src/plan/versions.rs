@@ -64,7 +64,7 @@ impl Exchanged {
     }
 
     fn rule(&self, rule: &mut Rule) {
-        for set in rule.exprs.iter_mut().filter_map(set_of_mut) {
+        for set in rule.exprs.iter_mut().filter_map(Expr::set_mut) {
             *set = self.name(set);
         }
     }
@@ -100,14 +100,14 @@ fn second(first: &str) -> String {
 
 /// The sets that rules ask or fill.
 pub(super) fn asked(ruleset: &Ruleset) -> BTreeSet<String> {
-    rules(ruleset).flat_map(|rule| rule.exprs.iter().filter_map(set_of)).map(str::to_owned).collect()
+    rules(ruleset).flat_map(|rule| rule.exprs.iter().filter_map(Expr::set)).map(str::to_owned).collect()
 }
 
 /// The rules that ask or fill each set.
 pub(super) fn askers(ruleset: &Ruleset) -> BTreeMap<&str, Vec<&Rule>> {
     let mut askers = BTreeMap::<&str, Vec<&Rule>>::new();
     for rule in rules(ruleset) {
-        for set in rule.exprs.iter().filter_map(set_of) {
+        for set in rule.exprs.iter().filter_map(Expr::set) {
             askers.entry(set).or_default().push(rule);
         }
     }
@@ -116,38 +116,4 @@ pub(super) fn askers(ruleset: &Ruleset) -> BTreeMap<&str, Vec<&Rule>> {
 
 fn rules(ruleset: &Ruleset) -> impl Iterator<Item = &Rule> {
     ruleset.chains.values().flat_map(|chain| &chain.rules)
-}
-
-pub(super) fn set_of(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Lookup { set, .. } | Expr::Dynset { set, .. } => Some(set),
-        Expr::ObjectMap { map, .. } => Some(map),
-        Expr::Meta { .. }
-        | Expr::Ct { .. }
-        | Expr::Payload { .. }
-        | Expr::Bitwise { .. }
-        | Expr::Cmp { .. }
-        | Expr::Object { .. }
-        | Expr::Verdict(_)
-        | Expr::Limit { .. }
-        | Expr::Reject(_)
-        | Expr::Foreign(_) => None,
-    }
-}
-
-fn set_of_mut(expr: &mut Expr) -> Option<&mut String> {
-    match expr {
-        Expr::Lookup { set, .. } | Expr::Dynset { set, .. } => Some(set),
-        Expr::ObjectMap { map, .. } => Some(map),
-        Expr::Meta { .. }
-        | Expr::Ct { .. }
-        | Expr::Payload { .. }
-        | Expr::Bitwise { .. }
-        | Expr::Cmp { .. }
-        | Expr::Object { .. }
-        | Expr::Verdict(_)
-        | Expr::Limit { .. }
-        | Expr::Reject(_)
-        | Expr::Foreign(_) => None,
-    }
 }

@@ -137,3 +137,40 @@ pub enum Expr {
     /// Anything that this program never writes: it makes a rule differ from every wanted one.
     Foreign(String),
 }
+
+impl Expr {
+    /// The set or map that the expression asks or fills.
+    pub fn set(&self) -> Option<&str> {
+        match self {
+            Self::Lookup { set, .. } | Self::Dynset { set, .. } => Some(set),
+            Self::ObjectMap { map, .. } => Some(map),
+            Self::Meta { .. }
+            | Self::Ct { .. }
+            | Self::Payload { .. }
+            | Self::Bitwise { .. }
+            | Self::Cmp { .. }
+            | Self::Object { .. }
+            | Self::Verdict(_)
+            | Self::Limit { .. }
+            | Self::Reject(_)
+            | Self::Foreign(_) => None,
+        }
+    }
+
+    pub fn set_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Lookup { set, .. } | Self::Dynset { set, .. } => Some(set),
+            Self::ObjectMap { map, .. } => Some(map),
+            Self::Meta { .. }
+            | Self::Ct { .. }
+            | Self::Payload { .. }
+            | Self::Bitwise { .. }
+            | Self::Cmp { .. }
+            | Self::Object { .. }
+            | Self::Verdict(_)
+            | Self::Limit { .. }
+            | Self::Reject(_)
+            | Self::Foreign(_) => None,
+        }
+    }
+}

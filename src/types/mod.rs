@@ -14,7 +14,7 @@ pub use interface::{InterfaceError, InterfacePattern};
 pub use list::{AddressList, ListContents, ListErrors, ListReader, NotText};
 pub use names::{HostName, HostNameError, NameError, RuleName};
 pub use port::{PortError, PortMatch, PortRange, Protocol};
-pub use ranges::Ranges;
+pub use ranges::{Ranges, merged};
 
 use serde::{Deserialize, Serialize};
 

@@ -166,6 +166,12 @@ fn push<T: Bits>(ranges: &mut Vec<(T, T)>, range: Option<(T, T)>) {
     ranges.extend(range);
 }
 
+/// Ranges of one family as numbers, in any order: sorted, without overlaps, neighbours joined.
+pub fn merged(mut ranges: Vec<(u128, u128)>) -> Vec<(u128, u128)> {
+    merge(&mut ranges);
+    ranges
+}
+
 /// Sorts, and joins what overlaps or touches.
 fn merge<T: Bits>(ranges: &mut Vec<(T, T)>) {
     ranges.sort_unstable();

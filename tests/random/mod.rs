@@ -4,11 +4,14 @@
 // Every test binary has a copy of this module and uses its own part.
 #![allow(dead_code, unused_imports)]
 
+#[path = "../common/numbers.rs"]
+mod numbers;
 mod packets;
 mod peers;
 mod policies;
 mod shrink;
 
+pub use numbers::Random;
 pub use packets::{is_at_home, opens_flow, packet};
 pub use policies::policy;
 pub use shrink::smallest;
@@ -17,30 +20,6 @@ use portgrave::model::{AddressBook, LearnedAddress};
 use portgrave::types::AddrRange;
 use std::net::IpAddr;
 use std::time::Duration;
-
-/// Numbers that look random and are the same in every run (xorshift64*).
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound
-    }
-
-    pub fn one_in(&mut self, bound: usize) -> bool {
-        self.below(bound) == 0
-    }
-
-    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-}
 
 /// This machine's interfaces; some names begin with others.
 pub const INTERFACES: [&str; 5] = ["eth0", "eth1", "eth10", "vlan5", "vlan7"];

@@ -1,6 +1,6 @@
 //! Valid policy texts, from a grammar of the whole language.
 
-use crate::random::Random;
+use crate::numbers::Random;
 
 /// The layer below every text: what it replaces and overrides.
 pub const VENDOR: &str = "language = 1\n\n[features]\nvendor-switch = true\n\n[hosts]\nvendor-group = [\"192.0.2.77\"]\n\n\

@@ -1,6 +1,6 @@
 //! Damage to texts: what slips, merges, editors and templates do, and what nobody would.
 
-use crate::random::Random;
+use crate::numbers::Random;
 
 pub fn mutated(random: &mut Random, text: &str, other: &str) -> Vec<u8> {
     // Most damage that leaves TOML whole is damage to meaning.

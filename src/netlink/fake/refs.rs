@@ -12,7 +12,7 @@ pub(super) fn of_object(table: &Ruleset, wanted: &str) -> bool {
 }
 
 pub(super) fn of_set(table: &Ruleset, wanted: &str) -> bool {
-    exprs(table).any(|expr| set_of(expr) == Some(wanted))
+    exprs(table).any(|expr| expr.set() == Some(wanted))
 }
 
 pub(super) fn of_chain(table: &Ruleset, wanted: &str) -> bool {
@@ -44,7 +44,7 @@ fn targets<'a>(table: &'a Ruleset, chain: &'a str) -> impl Iterator<Item = &'a s
     let rules = table.chains.get(chain).into_iter().flat_map(|chain| &chain.rules);
     rules.flat_map(|rule| &rule.exprs).flat_map(|expr| {
         // The kernel follows the jumps in a map also where it is only asked whether it has the key.
-        let map = set_of(expr).and_then(|set| table.sets.get(set));
+        let map = expr.set().and_then(|set| table.sets.get(set));
         let in_map = map.and_then(|set| set.elements.known()).into_iter().flat_map(BTreeMap::values);
         let in_map = in_map.filter_map(|value| value.verdict.as_ref());
         in_map.chain(verdict_of(expr)).filter_map(target)
@@ -57,13 +57,6 @@ fn exprs(table: &Ruleset) -> impl Iterator<Item = &Expr> {
 
 fn values(table: &Ruleset) -> impl Iterator<Item = &ElementValue> {
     table.sets.values().filter_map(|set| set.elements.known()).flat_map(BTreeMap::values)
-}
-
-fn set_of(expr: &Expr) -> Option<&str> {
-    if let Expr::Lookup { set, .. } | Expr::Dynset { set, .. } | Expr::ObjectMap { map: set, .. } = expr {
-        return Some(set);
-    }
-    None
 }
 
 fn verdict_of(expr: &Expr) -> Option<&Verdict> {
