@@ -112,15 +112,18 @@ fn a_reload_loses_no_allowed_packet_and_passes_no_forbidden_one() {
     });
 }
 
-/// The first half of a reload in two batches, which the counters must show: the old table goes, the new one is not there yet.
+/// What a reload that opens the gate for a while does, which the counters must show. (To delete the table will not do: as it
+/// goes, the kernel drops a few allowed packets too.)
 #[test]
-fn packets_that_pass_while_the_table_is_away_are_seen() {
-    isolated("packets_that_pass_while_the_table_is_away_are_seen", || {
+fn packets_that_pass_while_the_gate_is_open_are_seen() {
+    isolated("packets_that_pass_while_the_gate_is_open_are_seen", || {
         let turns = Turns::new();
         let wire = guarded(&turns);
         let traffic = wire.start();
         traffic.wait_for(STILL);
-        wire.gw.nft("delete table inet portgrave\n");
+        wire.gw.nft("insert rule inet portgrave input accept\ninsert rule inet portgrave output accept\n");
+        traffic.wait_for(STILL);
+        turns.apply(&wire, 0);
         traffic.wait_for(STILL);
         let counts = wire.counts(traffic);
         assert!(counts.leaked() > 0 && counts.missing() == 0, "{}", counts.summary());
