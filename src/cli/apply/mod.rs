@@ -25,6 +25,7 @@ use report::{Failure, Outcome};
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::process::ExitCode;
@@ -199,7 +200,8 @@ impl Run<'_> {
             self.warn_of_adoption(&error.to_string());
             Vec::new()
         });
-        let names = interfaces::by_address().unwrap_or_default();
+        let names = if open.is_empty() { Ok(BTreeMap::new()) } else { interfaces::by_address() };
+        let names = names.unwrap_or_default();
         let connection = |open: &sockets::Connection| Connection {
             local: open.local,
             peer: open.peer,
