@@ -53,7 +53,8 @@ impl Context {
             }
         };
         findings.extend(management::fall_back(&mut sources, &mut files, &mut parsed));
-        let (policy, more) = resolve(&parsed);
+        let (mut policy, more) = resolve(&parsed);
+        policy.log = settings.log;
         findings.extend(more);
         let facts = facts::gather(&settings, &policy, inputs);
         findings.extend(facts.findings);

@@ -7,6 +7,7 @@ mod file;
 mod hosts;
 mod keys;
 mod language;
+mod log;
 mod names;
 mod overrides;
 mod parsed;

@@ -3,8 +3,9 @@
 use super::hosts::{GRACE, TTL};
 use super::keys::{PATHS, RESOLVER, SETTINGS};
 use super::reader::{Reader, Table, Value, Wanted};
-use super::{ResolverSettings, Settings, Spanned, check_name, syntax};
+use super::{ResolverSettings, Settings, Spanned, check_name, log, syntax};
 use crate::diag::{FileId, Finding, Findings, SourceMap, Span, codes};
+use crate::model::LogPolicy;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ impl Default for Settings {
                 min_interval: Duration::from_secs(10),
                 max_stale: Duration::from_secs(24 * 3600),
             },
+            log: LogPolicy::default(),
         }
     }
 }
@@ -73,6 +75,9 @@ impl Merged {
         }
         if let Some(value) = table.get("paths") {
             read_paths(reader, value, &mut self.settings);
+        }
+        if let Some(value) = table.get("log") {
+            log::read(reader, value, &mut self.settings.log);
         }
         if let Some(value) = table.get("resolver") {
             let wanted = Wanted::new("a table", "[resolver], and below it: servers = [\"192.0.2.53\"]");
