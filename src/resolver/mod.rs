@@ -11,6 +11,7 @@ mod course;
 mod exchange;
 mod judge;
 mod once;
+pub mod names;
 mod outcome;
 mod question;
 
