@@ -19,11 +19,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("resolver", &["types", "model"]),
     ("store", &["model", "ruleset", "types"]),
     ("host", &["diag"]),
+    ("control", &["diag", "types"]),
     (
         "cli",
         &[
             "diag", "types", "policy", "model", "ruleset", "compile", "plan", "netlink", "apply", "resolver",
-            "store", "host",
+            "store", "host", "control",
         ],
     ),
 ];
