@@ -8,6 +8,7 @@ pub mod apply;
 #[cfg(all(feature = "kernel", feature = "daemon"))]
 pub mod cli;
 pub mod compile;
+pub mod control;
 pub mod diag;
 pub mod host;
 pub mod model;
