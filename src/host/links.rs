@@ -213,3 +213,6 @@ fn attributes<const N: usize>(mut bytes: &[u8], kinds: [u16; N]) -> Option<[Vec<
     }
     Some(found)
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,3 +199,6 @@ impl Walk<'_> {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests;
