@@ -16,5 +16,7 @@ pub mod plan;
 pub mod policy;
 pub mod resolver;
 pub mod ruleset;
+#[cfg(all(feature = "kernel", feature = "daemon"))]
+pub mod site;
 pub mod store;
 pub mod types;

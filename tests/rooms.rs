@@ -20,10 +20,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["model", "ruleset", "types"]),
     ("host", &["diag"]),
     (
-        "cli",
+        "site",
         &[
             "diag", "types", "policy", "model", "ruleset", "compile", "plan", "netlink", "apply", "resolver",
             "store", "host",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "diag", "types", "policy", "model", "ruleset", "compile", "plan", "netlink", "apply", "resolver",
+            "store", "host", "site",
         ],
     ),
 ];

@@ -1,12 +1,15 @@
 //! The only caller of [`Kernel::commit`]: read, compare, commit, read back, verify; undo what is not what was wanted.
 
 mod adopt;
+mod change;
 mod gate;
 mod probe;
 mod refusal;
 
-pub use adopt::{Connection, adoption};
-pub use gate::Gate;
+pub use adopt::Connection;
+use adopt::adoption;
+pub use change::{Carried, Change, ChangeError};
+use gate::Gate;
 pub use probe::features;
 pub use refusal::explain;
 
