@@ -182,7 +182,7 @@ fn left_out_of(name: &HostName, address: IpAddr) -> Finding {
 }
 
 /// The facts as the store keeps them.
-pub fn stored(book: &AddressBook) -> store::Facts {
+pub fn stored(book: &AddressBook, policy: &Policy) -> store::Facts {
     store::Facts {
         resolv_conf: book.resolv_conf.clone(),
         dns_servers: book.dns_servers.clone(),
@@ -191,6 +191,7 @@ pub fn stored(book: &AddressBook) -> store::Facts {
         broadcast: book.broadcast.clone(),
         agent_uid: book.agent_uid,
         users: book.users.clone(),
+        log: policy.log,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::StoreError;
 use super::files::Dir;
 use super::lists::{self, ListFile, ListSource};
+use crate::model::LogPolicy;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -48,6 +49,9 @@ pub struct Facts {
     /// Local users that rules name.
     #[serde(default)]
     pub users: BTreeMap<String, Option<u32>>,
+    /// What the settings said of logging.
+    #[serde(default)]
+    pub log: LogPolicy,
 }
 
 impl Generation {
