@@ -3,12 +3,13 @@
 use super::{Context, committed, facts};
 use crate::apply::{ApplyError, Carried, Change, ChangeError, Connection, explain, features, restore};
 use crate::compile::Features;
-use crate::diag::{Finding, Findings};
+use crate::diag::{FileId, Finding, Findings};
 use crate::host::{clock, interfaces, sockets};
 use crate::netlink::{KernelError, NfTables};
 use crate::plan::Summary;
+use crate::policy::Layer;
 use crate::ruleset::Ruleset;
-use crate::store::{Generation, Input, Store, StoreError};
+use crate::store::{Files, Generation, Input, Store, StoreError};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -72,20 +73,23 @@ pub fn change(context: &mut Context, store: &Store) -> Result<Changed, Failure> 
 /// The generation that the context comes to: a new number where a policy or list file differs, the same where only the machine
 /// does.
 fn next(context: &Context, before: Option<&Generation>) -> Generation {
-    let input = |(file, layer): &(crate::diag::FileId, crate::policy::Layer)| Input {
-        name: context.sources.name(*file).to_owned(),
+    let input = |file: FileId, layer: Layer| Input {
+        name: context.sources.name(file).to_owned(),
         layer: layer.0,
-        text: context.sources.text(*file).to_owned(),
+        text: context.sources.text(file).to_owned(),
     };
-    let inputs: Vec<Input> = context.files.iter().map(input).collect();
-    let lists: Vec<_> = context.lists.sources.iter().map(|source| source.list.clone()).collect();
+    let files = Files {
+        inputs: context.files.iter().map(|(file, layer)| input(*file, *layer)).collect(),
+        settings: context.settings_files.iter().map(|file| input(*file, Layer(0))).collect(),
+        lists: context.lists.sources.iter().map(|source| source.list.clone()).collect(),
+    };
     let facts = facts::stored(&context.book);
     let (number, applied) = match before {
-        Some(before) if before.inputs == inputs && before.lists == lists => (before.number, before.applied),
+        Some(before) if before.is_of(&files) => (before.number, before.applied),
         Some(before) => (before.number + 1, clock::wall().as_secs()),
         None => (1, clock::wall().as_secs()),
     };
-    Generation::new(number, applied, inputs, lists, facts)
+    Generation::new(number, applied, files, facts)
 }
 
 fn carry_out(
