@@ -1,17 +1,20 @@
 //! What came of the questions: addresses, or a typed failure.
 
 use crate::types::{Family, HostName};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// The addresses of a name in one family, sorted, each once, with the lowest TTL along its chain of aliases.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Answer {
     /// Address and seconds. A TTL with its top bit set counts as 0 (RFC 2181, 8).
     pub addresses: Vec<(IpAddr, u32)>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Failure {
     /// The name exists, without addresses of the family. With the seconds for which the zone says so (RFC 2308).
     #[error("it has no addresses")]
@@ -53,6 +56,26 @@ impl Failure {
         matches!(self, Self::NoData { .. } | Self::NxDomain { .. })
     }
 
+    /// For how long the zone says that there is nothing.
+    pub fn seconds(self) -> Option<u32> {
+        match self {
+            Self::NoData { seconds } | Self::NxDomain { seconds } => seconds,
+            Self::ServFail
+            | Self::Refused
+            | Self::FormErr
+            | Self::NotImp
+            | Self::OtherCode(_)
+            | Self::Lame
+            | Self::ChainTooLong
+            | Self::ChainLoop
+            | Self::TwoAliases
+            | Self::Malformed
+            | Self::Timeout
+            | Self::Unreachable
+            | Self::NoServers => None,
+        }
+    }
+
     /// Whether a server said it, as opposed to silence.
     pub(super) fn is_said(self) -> bool {
         !matches!(self, Self::Timeout | Self::Unreachable | Self::NoServers)
@@ -60,7 +83,8 @@ impl Failure {
 }
 
 /// The end of one question.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Lookup {
     /// The server that answered, or that failed last.
     pub server: Option<SocketAddr>,
@@ -80,7 +104,8 @@ impl Lookups {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Counters {
     pub udp_asked: u64,
     pub tcp_asked: u64,
