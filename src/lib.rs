@@ -12,6 +12,7 @@ pub mod diag;
 pub mod host;
 pub mod model;
 pub mod netlink;
+pub mod observe;
 pub mod plan;
 pub mod policy;
 pub mod resolver;

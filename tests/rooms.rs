@@ -17,13 +17,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     // It probes the kernel for the compiler's features, and fills the compiler's sets of adopted connections.
     ("apply", &["compile", "plan", "ruleset", "model", "netlink", "store", "diag", "types"]),
     ("resolver", &["types", "model"]),
+    ("observe", &["types"]),
     ("store", &["model", "ruleset", "types"]),
     ("host", &["diag"]),
     (
         "cli",
         &[
             "diag", "types", "policy", "model", "ruleset", "compile", "plan", "netlink", "apply", "resolver",
-            "store", "host",
+            "observe", "store", "host",
         ],
     ),
 ];
