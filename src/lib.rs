@@ -19,3 +19,4 @@ pub mod resolver;
 pub mod ruleset;
 pub mod store;
 pub mod types;
+pub mod worker;

@@ -1,5 +1,6 @@
 //! What agent and worker say to each other: one JSON document a packet, checked on both sides.
 
+use crate::observe::Record;
 use crate::resolver::{Counters, Lookup};
 use crate::types::{Family, HostName};
 use serde::de::DeserializeOwned;
@@ -9,6 +10,7 @@ use std::net::SocketAddr;
 /// The largest packet.
 pub(super) const MOST_OCTETS: usize = 256 * 1024;
 const MOST_ADDRESSES: usize = 1024;
+pub(super) const MOST_RECORDS: usize = 256;
 const MOST_SERVERS: usize = 64;
 const MOST_TEXT: usize = 512;
 /// The largest TTL (RFC 2181, 8).
@@ -40,6 +42,8 @@ pub enum FromWorker {
         family: Family,
         lookup: Lookup,
     },
+    /// Packets that the kernel logged, and how many more there were.
+    Denied { records: Vec<Record>, lost: u64 },
     /// The resolver's counters since the worker began.
     Counters(Counters),
 }
@@ -74,6 +78,8 @@ pub enum Unfit {
     TooMany(usize, &'static str, usize),
     #[error("an address of another family than was asked for")]
     OtherFamily,
+    #[error("a packet with addresses of both families")]
+    MixedFamilies,
     #[error("addresses out of order")]
     Unsorted,
     #[error("a time of {0} s, more than RFC 2181 has")]
@@ -118,6 +124,7 @@ impl Message for FromWorker {
             Self::Ready(_) | Self::Counters(_) => Ok(()),
             Self::Refused { reason } => text(reason),
             Self::Ended { family, lookup, .. } => ended(*family, lookup),
+            Self::Denied { records, .. } => logged(records),
         }
     }
 }
@@ -135,6 +142,12 @@ fn ended(family: Family, lookup: &Lookup) -> Result<(), Unfit> {
         return Err(Unfit::Unsorted);
     }
     answer.addresses.iter().try_for_each(|(_, ttl)| seconds(*ttl))
+}
+
+fn logged(records: &[Record]) -> Result<(), Unfit> {
+    at_most(MOST_RECORDS, records.len(), "records")?;
+    let mixed = |record: &Record| Family::of(record.source) != Family::of(record.destination);
+    if records.iter().any(mixed) { Err(Unfit::MixedFamilies) } else { Ok(()) }
 }
 
 fn at_most(most: usize, there: usize, what: &'static str) -> Result<(), Unfit> {

@@ -5,10 +5,12 @@
 //! exchange messages (`message`) over a socketpair. The agent takes each message as if an attacker had written it.
 
 mod backoff;
+mod calls;
 mod child;
 mod handle;
 mod message;
 mod pace;
+mod user;
 mod walls;
 
 pub use backoff::Backoff;
