@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("observe", &["types"]),
     ("store", &["model", "ruleset", "types"]),
     ("host", &["diag"]),
+    ("worker", &["resolver", "observe", "host", "types", "model", "diag"]),
     (
         "cli",
         &[

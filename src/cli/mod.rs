@@ -15,6 +15,7 @@ mod report;
 mod services;
 mod show;
 mod status;
+mod worker;
 
 use crate::host;
 use clap::{Args, Parser, Subcommand};
@@ -49,6 +50,7 @@ enum Verb {
     Status(status::StatusArgs),
     Services(services::ServicesArgs),
     Flush(flush::FlushArgs),
+    Worker(worker::WorkerArgs),
 }
 
 /// Where the policy comes from.
@@ -97,6 +99,7 @@ pub fn main() -> ExitCode {
         Verb::Status(args) => status::run(&args),
         Verb::Services(args) => services::run(&args),
         Verb::Flush(args) => flush::run(&args),
+        Verb::Worker(args) => worker::run(&args),
     }
 }
 

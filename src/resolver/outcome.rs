@@ -11,10 +11,23 @@ use std::net::{IpAddr, SocketAddr};
 pub struct Answer {
     /// Address and seconds. A TTL with its top bit set counts as 0 (RFC 2181, 8).
     pub addresses: Vec<(IpAddr, u32)>,
+    /// How many more there were than [`Answer::MOST`].
+    pub left_out: u32,
+}
+
+impl Answer {
+    /// Of the addresses in a longer answer the lowest are kept.
+    pub const MOST: usize = 1024;
+
+    pub(super) fn of(mut addresses: Vec<(IpAddr, u32)>) -> Self {
+        let left_out = addresses.len().saturating_sub(Self::MOST);
+        addresses.truncate(Self::MOST);
+        Self { addresses, left_out: u32::try_from(left_out).unwrap_or(u32::MAX) }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "failure", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Failure {
     /// The name exists, without addresses of the family. With the seconds for which the zone says so (RFC 2308).
     #[error("it has no addresses")]
@@ -29,8 +42,8 @@ pub enum Failure {
     FormErr,
     #[error("the server does not do such questions (NOTIMP)")]
     NotImp,
-    #[error("the server answered with response code {0}")]
-    OtherCode(u16),
+    #[error("the server answered with response code {code}")]
+    OtherCode { code: u16 },
     #[error("the server does not look up this name (a lame answer)")]
     Lame,
     #[error("its chain of aliases is longer than 16 names")]
@@ -47,6 +60,8 @@ pub enum Failure {
     Unreachable,
     #[error("there is no server to ask")]
     NoServers,
+    #[error("too many questions at once")]
+    TooMany,
 }
 
 impl Failure {
@@ -56,29 +71,9 @@ impl Failure {
         matches!(self, Self::NoData { .. } | Self::NxDomain { .. })
     }
 
-    /// For how long the zone says that there is nothing.
-    pub fn seconds(self) -> Option<u32> {
-        match self {
-            Self::NoData { seconds } | Self::NxDomain { seconds } => seconds,
-            Self::ServFail
-            | Self::Refused
-            | Self::FormErr
-            | Self::NotImp
-            | Self::OtherCode(_)
-            | Self::Lame
-            | Self::ChainTooLong
-            | Self::ChainLoop
-            | Self::TwoAliases
-            | Self::Malformed
-            | Self::Timeout
-            | Self::Unreachable
-            | Self::NoServers => None,
-        }
-    }
-
     /// Whether a server said it, as opposed to silence.
     pub(super) fn is_said(self) -> bool {
-        !matches!(self, Self::Timeout | Self::Unreachable | Self::NoServers)
+        !matches!(self, Self::Timeout | Self::Unreachable | Self::NoServers | Self::TooMany)
     }
 }
 
@@ -105,7 +100,7 @@ impl Lookups {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Counters {
     pub udp_asked: u64,
     pub tcp_asked: u64,

@@ -3,7 +3,8 @@
 use super::message::{FromWorker, MOST_OCTETS, ToWorker, Unfit, decode, encode};
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, recv, send, setsockopt, shutdown, socketpair, sockopt,
+    AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, recv, send, setsockopt, shutdown, socketpair,
+    sockopt,
 };
 use std::collections::VecDeque;
 use std::io;
@@ -110,9 +111,7 @@ impl Worker {
         match receive(self.socket.as_fd(), &mut self.inbox).map_err(|_| Problem::Gone)? {
             Received::Nothing => Ok(None),
             Received::End => Err(Problem::Gone),
-            Received::Packet(packet) => {
-                packet.and_then(decode).map(Some).map_err(Problem::Malformed)
-            }
+            Received::Packet(packet) => packet.and_then(decode).map(Some).map_err(Problem::Malformed),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What agent and worker say to each other: one JSON document a packet, checked on both sides.
 
 use crate::observe::Record;
-use crate::resolver::{Counters, Lookup};
+use crate::resolver::{Answer, Counters, Lookup};
 use crate::types::{Family, HostName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 
 /// The largest packet.
 pub(super) const MOST_OCTETS: usize = 256 * 1024;
-const MOST_ADDRESSES: usize = 1024;
 pub(super) const MOST_RECORDS: usize = 256;
 const MOST_SERVERS: usize = 64;
 const MOST_TEXT: usize = 512;
@@ -130,11 +129,12 @@ impl Message for FromWorker {
 }
 
 fn ended(family: Family, lookup: &Lookup) -> Result<(), Unfit> {
-    let answer = match &lookup.outcome {
-        Ok(answer) => answer,
-        Err(failure) => return seconds(failure.seconds().unwrap_or(0)),
-    };
-    at_most(MOST_ADDRESSES, answer.addresses.len(), "addresses")?;
+    // The agent bounds the time for which a name is said to have nothing.
+    lookup.outcome.as_ref().map_or(Ok(()), |answer| answered(family, answer))
+}
+
+fn answered(family: Family, answer: &Answer) -> Result<(), Unfit> {
+    at_most(Answer::MOST, answer.addresses.len(), "addresses")?;
     if answer.addresses.iter().any(|(address, _)| Family::of(*address) != family) {
         return Err(Unfit::OtherFamily);
     }
@@ -182,12 +182,12 @@ mod as_text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolver::{Answer, Failure};
+    use crate::resolver::Failure;
     use std::net::{IpAddr, Ipv4Addr};
 
     fn ended(family: Family, addresses: Vec<(IpAddr, u32)>) -> FromWorker {
         let server = Some("[2001:db8::53]:53".parse().unwrap());
-        let lookup = Lookup { server, outcome: Ok(Answer { addresses }) };
+        let lookup = Lookup { server, outcome: Ok(Answer { addresses, left_out: 0 }) };
         FromWorker::Ended { name: "www.example".parse().unwrap(), family, lookup }
     }
 
@@ -211,7 +211,7 @@ mod tests {
             Failure::NoData { seconds: None },
             Failure::NxDomain { seconds: Some(300) },
             Failure::ServFail,
-            Failure::OtherCode(23),
+            Failure::OtherCode { code: 23 },
             Failure::Timeout,
         ];
         let mut messages: Vec<FromWorker> = failures
@@ -279,10 +279,10 @@ mod tests {
             r#"{"refused":{"reason":7}}"#,
             r#"{"evil\u001b[2J":{}}"#,
             r#"{"ready":{"uid":-1,"landlock":"full"}}"#,
-            r#"{"ended":{"name":"WWW.example","family":"v4","lookup":{"server":null,"outcome":{"Err":"timeout"}}}}"#,
-            r#"{"ended":{"name":"127.1","family":"v4","lookup":{"server":null,"outcome":{"Err":"timeout"}}}}"#,
-            r#"{"ended":{"name":"a.b","family":"v5","lookup":{"server":null,"outcome":{"Err":"timeout"}}}}"#,
-            r#"{"ended":{"name":"a.b","family":"v4","lookup":{"server":null,"outcome":{"Err":"what"}}}}"#,
+            r#"{"ended":{"name":"WWW.example","family":"v4","lookup":{"server":null,"outcome":{"Err":{"failure":"timeout"}}}}}"#,
+            r#"{"ended":{"name":"127.1","family":"v4","lookup":{"server":null,"outcome":{"Err":{"failure":"timeout"}}}}}"#,
+            r#"{"ended":{"name":"a.b","family":"v5","lookup":{"server":null,"outcome":{"Err":{"failure":"timeout"}}}}}"#,
+            r#"{"ended":{"name":"a.b","family":"v4","lookup":{"server":null,"outcome":{"Err":{"failure":"what"}}}}}"#,
         ];
         for text in wrong {
             let Err(unfit @ Unfit::Unreadable(_)) = read(text) else { panic!("{text} was read") };

@@ -2,7 +2,8 @@
 
 use super::walls::{Missing, missing};
 use crate::host::users;
-use caps::{CapSet, Capability, CapsError};
+use caps::errors::CapsError;
+use caps::{CapSet, Capability};
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 use std::fs::read_to_string;
 use std::io;
@@ -21,7 +22,8 @@ pub(super) fn change() -> Result<(), Missing> {
         return Ok(());
     }
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-    let changed = setgroups(&[]).and_then(|()| setresgid(gid, gid, gid)).and_then(|()| setresuid(uid, uid, uid));
+    let changed =
+        setgroups(&[]).and_then(|()| setresgid(gid, gid, gid)).and_then(|()| setresuid(uid, uid, uid));
     changed.map_err(|error| missing("user", error))
 }
 
@@ -68,6 +70,8 @@ mod tests {
         let root = "         0       1000          1\n";
         let two = "0 1000 1\n1 100000 65534\n";
         assert!(is_mapped(all, 65534) && is_mapped(root, 0) && is_mapped(two, 65534));
-        assert!(!is_mapped(root, 65534) && !is_mapped(two, 65535) && !is_mapped("", 0) && !is_mapped("0 0", 0));
+        assert!(
+            !is_mapped(root, 65534) && !is_mapped(two, 65535) && !is_mapped("", 0) && !is_mapped("0 0", 0)
+        );
     }
 }
