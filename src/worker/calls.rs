@@ -88,3 +88,60 @@ fn argument(number: u8, compared: SeccompCmpOp, with: u64) -> Result<SeccompCond
 fn masked(mask: u64) -> SeccompCmpOp {
     SeccompCmpOp::MaskedEq(mask)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_reaches_other_processes_files_or_peers_is_there() {
+        let rules = rules().unwrap();
+        let forbidden = [
+            libc::SYS_accept4,
+            libc::SYS_bind,
+            libc::SYS_bpf,
+            libc::SYS_clone,
+            libc::SYS_clone3,
+            libc::SYS_dup,
+            libc::SYS_dup3,
+            libc::SYS_execve,
+            libc::SYS_execveat,
+            libc::SYS_fcntl,
+            libc::SYS_io_uring_setup,
+            libc::SYS_ioctl,
+            libc::SYS_kill,
+            libc::SYS_listen,
+            libc::SYS_memfd_create,
+            libc::SYS_openat,
+            libc::SYS_openat2,
+            libc::SYS_pidfd_getfd,
+            libc::SYS_pidfd_open,
+            libc::SYS_pidfd_send_signal,
+            libc::SYS_prctl,
+            libc::SYS_process_vm_readv,
+            libc::SYS_process_vm_writev,
+            libc::SYS_ptrace,
+            libc::SYS_sendmsg,
+            libc::SYS_setresuid,
+            libc::SYS_tgkill,
+            libc::SYS_tkill,
+            libc::SYS_unshare,
+            libc::SYS_writev,
+        ];
+        assert!(forbidden.iter().all(|call| !rules.contains_key(call)));
+    }
+
+    #[test]
+    fn the_filter_is_made_for_both_architectures() {
+        for architecture in ["x86_64", "aarch64"] {
+            let filter = SeccompFilter::new(
+                rules().unwrap(),
+                SeccompAction::KillProcess,
+                SeccompAction::Allow,
+                architecture.try_into().unwrap(),
+            );
+            let program: BpfProgram = filter.unwrap().try_into().unwrap();
+            assert!(program.len() > PLAIN.len());
+        }
+    }
+}

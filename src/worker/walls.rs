@@ -16,6 +16,9 @@ use nix::unistd::geteuid;
 use std::fmt::Display;
 use std::fs::read_dir;
 
+#[cfg(test)]
+mod tests;
+
 /// A wall that does not stand.
 #[derive(Debug, thiserror::Error)]
 #[error("{wall}: {why}")]
@@ -42,6 +45,13 @@ pub(super) fn nothing_inherited() -> Result<(), Missing> {
 
 /// Raises the walls. What has to be opened is open by now.
 pub(super) fn raise() -> Result<Raised, Missing> {
+    let raised = raise_inner()?;
+    calls::restrict()?;
+    Ok(raised)
+}
+
+/// All but the last one.
+fn raise_inner() -> Result<Raised, Missing> {
     undumpable()?;
     prctl::set_no_new_privs().map_err(|error| missing("no_new_privs", error))?;
     empty_bounding_set()?;
@@ -52,9 +62,7 @@ pub(super) fn raise() -> Result<Raised, Missing> {
     drop_capabilities()?;
     limit()?;
     let landlock = forbid_access().map_err(|error| missing("Landlock", error))?;
-    let raised = Raised { uid: geteuid().as_raw(), landlock };
-    calls::restrict()?;
-    Ok(raised)
+    Ok(Raised { uid: geteuid().as_raw(), landlock })
 }
 
 fn undumpable() -> Result<(), Missing> {
