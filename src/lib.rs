@@ -8,6 +8,7 @@ pub mod apply;
 #[cfg(all(feature = "kernel", feature = "daemon"))]
 pub mod cli;
 pub mod compile;
+pub mod control;
 pub mod diag;
 pub mod host;
 pub mod model;
@@ -17,6 +18,8 @@ pub mod plan;
 pub mod policy;
 pub mod resolver;
 pub mod ruleset;
+#[cfg(all(feature = "kernel", feature = "daemon"))]
+pub mod site;
 pub mod store;
 pub mod types;
 pub mod worker;

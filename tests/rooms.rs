@@ -20,12 +20,27 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("observe", &["types"]),
     ("store", &["model", "ruleset", "types"]),
     ("host", &["diag"]),
+    ("control", &["diag", "types"]),
     ("worker", &["resolver", "observe", "host", "types", "model", "diag"]),
+    (
+        "site",
+        &[
+            "diag", "types", "policy", "model", "ruleset", "compile", "plan", "netlink", "apply", "resolver",
+            "store", "host",
+        ],
+    ),
+    (
+        "daemon",
+        &[
+            "diag", "types", "policy", "model", "ruleset", "compile", "plan", "netlink", "apply", "resolver",
+            "observe", "worker", "store", "host", "control", "site",
+        ],
+    ),
     (
         "cli",
         &[
             "diag", "types", "policy", "model", "ruleset", "compile", "plan", "netlink", "apply", "resolver",
-            "observe", "store", "host",
+            "observe", "worker", "store", "host", "control", "site", "daemon",
         ],
     ),
 ];

@@ -12,7 +12,7 @@ use ns::{Namespace, ran_inside};
 use portgrave::observe::{self, Record};
 use portgrave::resolver::{Counters, Failure, Lookup};
 use portgrave::types::{Direction, Family, Outcome};
-use portgrave::worker::{FromWorker, Landlock, Problem, Raised, Refusal, ToWorker, Unfit, Worker};
+use portgrave::worker::{FromWorker, Problem, Raised, Refusal, ToWorker, Unfit, Worker};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
@@ -186,6 +186,19 @@ fn status(pid: u32) -> BTreeMap<String, String> {
     fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
 }
 
+const OPEN: [&str; 4] = ["/dev/null", "/dev/null", "/dev/urandom", "socket"];
+
+/// What a process has open.
+fn open_in(pid: u32) -> Vec<String> {
+    let mut open: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .map(|entry| std::fs::read_link(entry.unwrap().path()).unwrap().display().to_string())
+        .map(|link| link.split(':').next().unwrap().to_owned())
+        .collect();
+    open.sort();
+    open
+}
+
 fn walls_in(namespace: Namespace, test: &str, uid: Option<u32>) {
     if ran_inside(namespace, test) {
         return;
@@ -217,13 +230,7 @@ fn walls_in(namespace: Namespace, test: &str, uid: Option<u32>) {
     if ns::passes_limits() {
         let environment = std::fs::read(format!("{process}/environ")).unwrap();
         assert_eq!(String::from_utf8_lossy(&environment), "");
-        let mut open: Vec<String> = std::fs::read_dir(format!("{process}/fd"))
-            .unwrap()
-            .map(|entry| std::fs::read_link(entry.unwrap().path()).unwrap().display().to_string())
-            .map(|link| link.split(':').next().unwrap().to_owned())
-            .collect();
-        open.sort();
-        assert_eq!(open, ["/dev/null", "/dev/null", "/dev/urandom", "socket"]);
+        assert_eq!(open_in(worker.pid()), OPEN);
     }
 }
 
@@ -349,7 +356,7 @@ fn program(text: &str) -> (Worker, tempfile::TempDir) {
 #[test]
 fn nonsense_from_the_worker_is_a_problem_and_never_more() {
     let cases = [
-        ("os.write(0, b'nonsense')", Problem::Malformed(Unfit::Unreadable(2))),
+        ("os.write(0, b'nonsense')", Problem::Malformed(Unfit::Unreadable(1))),
         ("os.write(0, b'{\"counters\":{}}')", Problem::Malformed(Unfit::Unreadable(14))),
         ("os.write(0, b' ' * 270000)", Problem::Malformed(Unfit::TooLong(270_000))),
         (
@@ -377,12 +384,20 @@ fn descriptors_that_come_with_a_message_are_not_taken() {
 }
 
 #[test]
-fn a_worker_that_inherits_a_descriptor_refuses_to_run_and_says_so() {
-    let (mut worker, _directory) = program(&format!("#!/bin/sh\nexec 9</dev/null\nexec {BINARY} \"$@\"\n"));
+fn a_worker_whose_output_is_a_file_refuses_to_run_and_says_so() {
+    let (mut worker, _directory) = program(&format!("#!/bin/sh\nexec {BINARY} \"$@\" >/proc/self/status\n"));
     let Ok(FromWorker::Refused { reason }) = next(&mut worker) else { panic!("it runs") };
-    assert_eq!(reason, "descriptors: 1 more than three are open");
+    assert_eq!(reason, "log: the standard output is neither the log's socket nor /dev/null");
     assert_eq!(next(&mut worker), Err(Problem::Gone));
     assert_eq!(exit_status(&mut worker).code(), Some(1));
+}
+
+#[test]
+fn what_the_agent_inherited_is_closed_in_the_worker() {
+    let text = format!("#!/bin/sh\nexec 7</dev/zero 9</dev/full\nexec {BINARY} \"$@\"\n");
+    let (mut worker, _directory) = program(&text);
+    let Ok(FromWorker::Ready(_)) = next(&mut worker) else { panic!("it does not run") };
+    assert_eq!(open_in(worker.pid()), OPEN);
 }
 
 #[test]
@@ -544,13 +559,4 @@ fn an_idle_worker_sleeps() {
     let memory = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let pss = memory.lines().find(|line| line.starts_with("Pss:")).unwrap();
     println!("idle: {pss}");
-}
-
-#[test]
-fn landlock_is_reported_as_the_kernel_has_it() {
-    let (_worker, raised) = ready(None);
-    let known = std::fs::read_to_string("/proc/self/status").unwrap().contains("Seccomp:");
-    assert!(known);
-    println!("{raised:?}");
-    let _ = Landlock::Full;
 }

@@ -78,7 +78,7 @@ enum Agent {
 
 impl<'a> Loop<'a> {
     fn begin(agent: &'a Stdin) -> Result<Self, Missing> {
-        walls::nothing_inherited()?;
+        walls::inherit_nothing()?;
         let log = log()?;
         let client = Client::new(Limits::default()).map_err(|error| missing("randomness", error))?;
         let _ = prctl::set_name(c"portgraveworker");

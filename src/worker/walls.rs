@@ -9,12 +9,15 @@ use super::message::{Landlock, Raised};
 use super::{calls, user};
 use caps::{CapSet, Capability};
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
+use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::geteuid;
+use nix::unistd::{close, geteuid};
 use std::fmt::Display;
 use std::fs::read_dir;
+use std::io;
+use std::os::fd::RawFd;
 
 #[cfg(test)]
 mod tests;
@@ -31,16 +34,32 @@ pub(super) fn missing(wall: &'static str, why: impl Display) -> Missing {
     Missing { wall, why: why.to_string() }
 }
 
-/// The descriptors that the agent hands over are all that is open.
-pub(super) fn nothing_inherited() -> Result<(), Missing> {
-    let wall = |why: &dyn Display| missing("descriptors", why);
-    let mut open = Vec::new();
-    for entry in read_dir("/proc/self/fd").map_err(|error| wall(&error))? {
-        open.push(entry.map_err(|error| wall(&error))?.file_name());
+/// Closes what is open besides what the agent hands over. Its own descriptors close by themselves; whatever started the agent
+/// may have left others.
+pub(super) fn inherit_nothing() -> Result<(), Missing> {
+    let wall = |error: io::Error| missing("descriptors", error);
+    for descriptor in open_descriptors().map_err(wall)? {
+        // That of the list is closed already.
+        if let Err(error) = close(descriptor) {
+            if error != Errno::EBADF {
+                return Err(missing("descriptors", error));
+            }
+        }
     }
-    // One more is that of this list.
-    let others = open.iter().filter(|name| !["0", "1", "2"].iter().any(|known| name == known)).count();
-    if others > 1 { Err(wall(&format!("{} more than three are open", others - 1))) } else { Ok(()) }
+    match open_descriptors().map_err(wall)?.len() {
+        1 => Ok(()),
+        others => Err(missing("descriptors", format!("{} more than three are open", others - 1))),
+    }
+}
+
+/// All but the first three; one of them is that of the list itself.
+fn open_descriptors() -> io::Result<Vec<RawFd>> {
+    let mut open = Vec::new();
+    for entry in read_dir("/proc/self/fd")? {
+        open.extend(entry?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()));
+    }
+    open.retain(|descriptor| *descriptor > 2);
+    Ok(open)
 }
 
 /// Raises the walls. What has to be opened is open by now.
