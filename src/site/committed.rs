@@ -13,11 +13,7 @@ use std::path::PathBuf;
 
 /// The ruleset of a generation that the store keeps, without what is looked up. `parsed` has lists that are in memory already,
 /// by the hash of their content.
-pub(super) fn of(
-    generation: &Generation,
-    store: &Store,
-    parsed: &BTreeMap<String, AddressList>,
-) -> Option<Ruleset> {
+pub fn of(generation: &Generation, store: &Store, parsed: &BTreeMap<String, AddressList>) -> Option<Ruleset> {
     let mut sources = SourceMap::default();
     let add = |input: &crate::store::Input| (sources.add(&input.name, &input.text), Layer(input.layer));
     let files: Vec<_> = generation.inputs.iter().map(add).collect();

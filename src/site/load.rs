@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 const DEFAULT_CONFIG: &str = "/etc/portgrave/portgrave.toml";
 
 /// All that was read.
-pub(super) struct Loaded {
-    pub(super) sources: SourceMap,
-    pub(super) settings: Settings,
-    pub(super) files: Vec<(FileId, Layer)>,
-    pub(super) findings: Findings,
+pub struct Loaded {
+    pub sources: SourceMap,
+    pub settings: Settings,
+    pub files: Vec<(FileId, Layer)>,
+    pub findings: Findings,
 }
 
-pub(super) fn load(inputs: &Inputs) -> Loaded {
+pub fn load(inputs: &Inputs) -> Loaded {
     let named = inputs.config.is_some() || !inputs.policy.is_empty();
     let mut loader = Loader {
         sources: SourceMap::default(),
@@ -179,7 +179,7 @@ fn drop_ins(path: &Path, owner: Owner) -> Vec<(PathBuf, Result<String, FileError
 }
 
 /// The finding that a file is not read.
-pub(super) fn unreadable(path: &Path, error: &FileError) -> Finding {
+pub fn unreadable(path: &Path, error: &FileError) -> Finding {
     let code = match error {
         FileError::Missing | FileError::Io(_) => codes::UNREADABLE,
         FileError::NotRegular | FileError::Link => codes::NOT_A_FILE,
@@ -219,7 +219,7 @@ mod tests {
 
     fn inputs(config: &Path, policy: &[&Path]) -> Inputs {
         let policy = policy.iter().map(|path| path.to_path_buf()).collect();
-        Inputs { config: Some(config.to_owned()), policy, root: "/".into(), names: None, json: false }
+        Inputs { config: Some(config.to_owned()), policy, root: "/".into(), names: None }
     }
 
     /// The last part of each file's name, with its layer.

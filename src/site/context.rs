@@ -1,45 +1,33 @@
 //! What most verbs begin with: the files read, parsed and resolved, and the facts that the policy asks for.
 
 use super::lists::Lists;
-use super::{Inputs, facts, load, report};
+use super::{Inputs, facts, load};
 use crate::compile::{Features, compile};
 use crate::diag::{Findings, SourceMap};
 use crate::model::{AddressBook, Policy, management, resolve};
 use crate::policy::{Layer, Settings, parse};
 use crate::ruleset::Ruleset;
-use serde_json::json;
 
 /// A policy that has no error.
-pub(super) struct Context {
-    pub(super) sources: SourceMap,
-    pub(super) files: Vec<(crate::diag::FileId, Layer)>,
-    pub(super) settings: Settings,
-    pub(super) policy: Policy,
-    pub(super) book: AddressBook,
-    pub(super) lists: Lists,
+pub struct Context {
+    pub sources: SourceMap,
+    pub files: Vec<(crate::diag::FileId, Layer)>,
+    pub settings: Settings,
+    pub policy: Policy,
+    pub book: AddressBook,
+    pub lists: Lists,
     /// Warnings only.
-    pub(super) findings: Findings,
+    pub findings: Findings,
 }
 
 /// A policy with errors, and the texts that they point into.
-pub(super) struct Unsound {
-    pub(super) sources: SourceMap,
-    pub(super) findings: Findings,
-}
-
-impl Unsound {
-    /// Prints the findings; the verb's own fields say that nothing was done.
-    pub(super) fn report(&self, as_json: bool, fields: serde_json::Value) {
-        if as_json {
-            report::object(fields, &self.findings, &self.sources);
-        } else {
-            report::findings(&self.findings, &self.sources);
-        }
-    }
+pub struct Unsound {
+    pub sources: SourceMap,
+    pub findings: Findings,
 }
 
 impl Context {
-    pub(super) fn load(inputs: &Inputs) -> Result<Self, Unsound> {
+    pub fn load(inputs: &Inputs) -> Result<Self, Unsound> {
         let loaded = load::load(inputs);
         let (mut sources, settings, mut files, mut findings) =
             (loaded.sources, loaded.settings, loaded.files, loaded.findings);
@@ -63,25 +51,13 @@ impl Context {
         Ok(Self { sources, files, settings, policy, book: facts.book, lists: facts.lists, findings })
     }
 
-    pub(super) fn compile(&self, features: &Features) -> Result<Ruleset, Findings> {
+    pub fn compile(&self, features: &Features) -> Result<Ruleset, Findings> {
         compile(&self.policy, &self.book, features)
     }
 
-    /// Prints the warnings of a policy that is sound.
-    pub(super) fn warn(&self, as_json: bool) {
-        if !as_json {
-            report::findings(&self.findings, &self.sources);
-        }
-    }
-
-    pub(super) fn unsound(self, more: Findings) -> Unsound {
+    pub fn unsound(self, more: Findings) -> Unsound {
         let mut findings = self.findings;
         findings.extend(more);
         Unsound { sources: self.sources, findings }
     }
-}
-
-/// The fields of a verb that did nothing.
-pub(super) fn nothing_done() -> serde_json::Value {
-    json!({})
 }

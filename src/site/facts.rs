@@ -20,14 +20,14 @@ const DNS: u16 = 53;
 const GIVEN_LIFE: Duration = Duration::from_secs(86_400);
 
 /// The facts, and what is wrong with them.
-pub(super) struct Facts {
-    pub(super) book: AddressBook,
-    pub(super) lists: Lists,
-    pub(super) findings: Findings,
+pub struct Facts {
+    pub book: AddressBook,
+    pub lists: Lists,
+    pub findings: Findings,
 }
 
 /// List files and resolv.conf are those under `inputs.root`; the interfaces are this machine's.
-pub(super) fn gather(settings: &Settings, policy: &Policy, inputs: &Inputs) -> Facts {
+pub fn gather(settings: &Settings, policy: &Policy, inputs: &Inputs) -> Facts {
     let mut facts =
         Facts { book: AddressBook::default(), lists: Lists::default(), findings: Findings::default() };
     facts.servers(settings, policy, &inputs.root);
@@ -182,7 +182,7 @@ fn left_out_of(name: &HostName, address: IpAddr) -> Finding {
 }
 
 /// The facts as the store keeps them.
-pub(super) fn stored(book: &AddressBook) -> store::Facts {
+pub fn stored(book: &AddressBook) -> store::Facts {
     store::Facts {
         resolv_conf: book.resolv_conf.clone(),
         dns_servers: book.dns_servers.clone(),
@@ -194,7 +194,7 @@ pub(super) fn stored(book: &AddressBook) -> store::Facts {
     }
 }
 
-pub(super) fn book_of(facts: &store::Facts) -> Option<AddressBook> {
+pub fn book_of(facts: &store::Facts) -> Option<AddressBook> {
     Some(AddressBook {
         resolv_conf: facts.resolv_conf.clone(),
         dns_servers: facts.dns_servers.clone(),

@@ -12,16 +12,16 @@ use std::path::{Path, PathBuf};
 
 /// The list files of a policy, beside what the address book says of them.
 #[derive(Default)]
-pub(super) struct Lists {
+pub struct Lists {
     /// Their contents as they are open, for the store.
-    pub(super) sources: Vec<ListSource>,
+    pub sources: Vec<ListSource>,
     /// What is in each that was read, by the hash of the content: no content is parsed twice.
-    pub(super) parsed: BTreeMap<String, AddressList>,
-    pub(super) held_back: Vec<HeldBack>,
+    pub parsed: BTreeMap<String, AddressList>,
+    pub held_back: Vec<HeldBack>,
 }
 
 /// Reads every list file that a rule reaches, under a root.
-pub(super) fn read(
+pub fn read(
     policy: &Policy,
     root: &Path,
     store: Store,
