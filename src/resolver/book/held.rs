@@ -74,7 +74,8 @@ impl Held {
 
     pub(super) fn kept(&self, now: Ms) -> Option<Kept> {
         let LearnedAddress { address, remaining } = self.learned(now)?;
-        let seen = self.seen.map(|(first, last)| Seen { first: between(first, now), last: between(last, now) });
+        let seen =
+            self.seen.map(|(first, last)| Seen { first: between(first, now), last: between(last, now) });
         Some(Kept { address, remaining, seen, server: self.server })
     }
 }

@@ -73,8 +73,12 @@ mod tests {
 
     #[test]
     fn a_failure_holds_an_address_until_the_next_question_has_ended_but_not_past_max_stale() {
-        let keeping =
-            Keeping { floor: seconds(60), cap: seconds(86_400), grace: seconds(300), max_stale: seconds(900) };
+        let keeping = Keeping {
+            floor: seconds(60),
+            cap: seconds(86_400),
+            grace: seconds(300),
+            max_stale: seconds(900),
+        };
         for (again, expected) in [(0, 360), (5, 360), (40, 360), (41, 361), (360, 680)] {
             assert_eq!(keeping.failed(0, again * 1_000, 0), expected * 1_000, "asked again after {again} s");
         }
@@ -84,7 +88,8 @@ mod tests {
     #[test]
     fn the_kernel_may_lag_by_half_the_grace_and_by_a_second_where_there_is_none() {
         let slack = |grace| {
-            let keeping = Keeping { floor: seconds(1), cap: seconds(1), grace: seconds(grace), max_stale: seconds(0) };
+            let keeping =
+                Keeping { floor: seconds(1), cap: seconds(1), grace: seconds(grace), max_stale: seconds(0) };
             keeping.slack()
         };
         assert_eq!([slack(0), slack(1), slack(2), slack(300)], [1_000, 1_000, 1_000, 150_000]);

@@ -100,6 +100,10 @@ impl Book {
         self.holders.contains(&(address, id))
     }
 
+    pub(super) fn count(&self, id: NameId) -> usize {
+        self.of(id).held.len()
+    }
+
     pub(super) fn kept_of(&self, id: NameId, now: Ms) -> impl Iterator<Item = Kept> {
         self.of(id).held.iter().filter_map(move |held| held.kept(now))
     }
@@ -171,19 +175,19 @@ impl Book {
     }
 
     /// Lets go what has expired.
-    pub(super) fn expire(&mut self, now: Ms) {
+    pub(super) fn expire(&mut self, now: Ms) -> BTreeSet<IpAddr> {
+        let mut all = BTreeSet::new();
         while let Some((moment, id)) = self.ends.first().copied().filter(|(moment, _)| *moment <= now) {
             self.ends.remove(&(moment, id));
             self.of_mut(id).ends = None;
-            let gone = |held: &&Held| held.expires <= now;
-            let expired: Vec<IpAddr> =
-                self.of(id).held.iter().filter(gone).map(|held| held.address).collect();
-            for address in expired {
-                self.remove(id, address);
-            }
+            let gone = self.of(id).held.iter().filter(|held| held.expires <= now);
+            let expired: Vec<IpAddr> = gone.map(|held| held.address).collect();
+            expired.iter().for_each(|address| self.remove(id, *address));
+            all.extend(expired);
             let first = self.of(id).held.iter().map(|held| held.expires).min();
             first.into_iter().for_each(|first| self.note_end(id, first));
         }
+        all
     }
 
     fn of(&self, id: NameId) -> &Holding {
@@ -251,6 +255,3 @@ impl Holding {
         self.place(address).ok().map(|index| &mut self.held[index])
     }
 }
-
-#[cfg(test)]
-mod tests;

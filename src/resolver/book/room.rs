@@ -59,7 +59,8 @@ impl Book {
             let reach = &mut self.reaches[reach as usize];
             reach.is_full = is_full;
             if news {
-                let of_rule = |rule: &_| Warning::RuleCap { rule: Clone::clone(rule), dropped, cap: caps.rule };
+                let of_rule =
+                    |rule: &_| Warning::RuleCap { rule: Clone::clone(rule), dropped, cap: caps.rule };
                 change.warnings.extend(reach.rules.iter().map(of_rule));
             }
         }

@@ -76,8 +76,7 @@ impl Book {
     ) {
         let keeping = self.keeping(id);
         let of_family = self.of(id).held.iter().map(|held| held.address);
-        let of_family: Vec<IpAddr> =
-            of_family.filter(|address| Family::of(*address) == family).collect();
+        let of_family: Vec<IpAddr> = of_family.filter(|address| Family::of(*address) == family).collect();
         for address in of_family {
             self.renew(id, address, now, change, |held| held.extend(&keeping, again, now));
         }
@@ -118,7 +117,14 @@ impl Book {
         change
     }
 
-    fn renew(&mut self, id: NameId, address: IpAddr, now: Ms, change: &mut Change, with: impl FnOnce(&mut Held)) {
+    fn renew(
+        &mut self,
+        id: NameId,
+        address: IpAddr,
+        now: Ms,
+        change: &mut Change,
+        with: impl FnOnce(&mut Held),
+    ) {
         let holding = self.names[id as usize].as_mut().expect("the name is wanted");
         let keeping = holding.keeping;
         let Some(held) = holding.get_mut(address) else { return };
@@ -135,8 +141,14 @@ impl Book {
     }
 
     fn add(&mut self, name: &HostName, keeping: Keeping) -> NameId {
-        let holding =
-            Holding { name: name.clone(), keeping, held: Vec::new(), reaches: Vec::new(), ends: None, is_full: false };
+        let holding = Holding {
+            name: name.clone(),
+            keeping,
+            held: Vec::new(),
+            reaches: Vec::new(),
+            ends: None,
+            is_full: false,
+        };
         let id = self.free.pop().unwrap_or_else(|| {
             self.names.push(None);
             NameId::try_from(self.names.len() - 1).expect("a policy has fewer names")
@@ -195,8 +207,11 @@ impl Book {
             if self.drop_all(&ids, &over, change) {
                 let reach = &mut self.reaches[index];
                 reach.is_full = true;
-                let warning =
-                    |rule: &RuleName| Warning::RuleCap { rule: rule.clone(), dropped: over.len(), cap: caps.rule };
+                let warning = |rule: &RuleName| Warning::RuleCap {
+                    rule: rule.clone(),
+                    dropped: over.len(),
+                    cap: caps.rule,
+                };
                 change.warnings.extend(reach.rules.iter().map(warning));
             }
         }

@@ -4,7 +4,7 @@ use super::pace;
 use super::schedule::Kind;
 use super::{Names, Never, question};
 use crate::resolver::book::{Change, Ms, NameId, Warning, is_well_below, ms, of_answer};
-use crate::resolver::outcome::{Failure, Lookup};
+use crate::resolver::outcome::{Answer, Failure, Lookup};
 use crate::types::{Family, HostName};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -35,19 +35,22 @@ impl Names {
         let place = Place { id, family, server: lookup.server.map(|server| server.ip()), now: ms(now) };
         self.book.expire(place.now);
         match &lookup.outcome {
-            Ok(answer) => self.addresses_came(place, &answer.addresses, never, &mut change),
+            Ok(answer) => self.addresses_came(place, answer, never, &mut change),
             Err(failure) => {
-                self.set_rejected(place, Vec::new(), &mut change);
+                if failure.is_of_the_name() {
+                    self.set_rejected(place, Vec::new());
+                }
                 self.failed(place, *failure, &mut change);
             }
         }
-        self.warn_of_failure(id, &mut change);
+        self.warn(id, &mut change);
         change
     }
 
     /// An answer of which everything is refused is none.
-    fn addresses_came(&mut self, place: Place, all: &[(IpAddr, u32)], never: Never<'_>, change: &mut Change) {
+    fn addresses_came(&mut self, place: Place, answer: &Answer, never: Never<'_>, change: &mut Change) {
         let Place { id, family, server, now } = place;
+        let all = &answer.addresses;
         let shortest = all.iter().map(|(_, ttl)| *ttl).min();
         let name = self.book.name(id);
         let (mut taken, mut rejected) = (BTreeMap::new(), Vec::new());
@@ -60,10 +63,10 @@ impl Names {
                 }
             }
         }
-        let taken = self.capped(place, taken.into_iter().collect(), change);
+        let taken = self.capped(place, taken.into_iter().collect(), answer.left_out as usize, change);
         let fresh = self.book.take(id, &taken, server, now, change);
         let nothing = taken.is_empty();
-        self.set_rejected(place, rejected, change);
+        self.set_rejected(place, rejected);
         if nothing {
             return self.failed(place, Failure::NoData { seconds: shortest }, change);
         }
@@ -77,7 +80,8 @@ impl Names {
         let inquiry = self.subject_mut(place.id).of_mut(place.family);
         let learning = pace::learning(ttl, inquiry.looks);
         inquiry.looks = if is_new { inquiry.looks.saturating_add(1) } else { 0 };
-        let (kind, wait) = if is_new && learning < wait { (Kind::New, learning) } else { (Kind::Known, wait) };
+        let (kind, wait) =
+            if is_new && learning < wait { (Kind::New, learning) } else { (Kind::Known, wait) };
         self.schedule.put(question(place.id, place.family), kind, place.now + wait);
     }
 
@@ -93,7 +97,7 @@ impl Names {
             | Failure::Refused
             | Failure::FormErr
             | Failure::NotImp
-            | Failure::OtherCode(_)
+            | Failure::OtherCode { .. }
             | Failure::Lame
             | Failure::ChainTooLong
             | Failure::ChainLoop
@@ -101,7 +105,8 @@ impl Names {
             | Failure::Malformed
             | Failure::Timeout
             | Failure::Unreachable
-            | Failure::NoServers => (Kind::Failing, pace::failed(inquiry.failures, &mut self.random)),
+            | Failure::NoServers
+            | Failure::TooMany => (Kind::Failing, pace::failed(inquiry.failures, &mut self.random)),
         };
         inquiry.ended(Err(failure), server, now);
         if !failure.is_of_the_name() {
@@ -110,10 +115,16 @@ impl Names {
         self.schedule.put(question(id, family), kind, now + wait);
     }
 
-    fn capped(&mut self, place: Place, mut taken: Vec<(IpAddr, u32)>, change: &mut Change) -> Vec<(IpAddr, u32)> {
+    fn capped(
+        &mut self,
+        place: Place,
+        mut taken: Vec<(IpAddr, u32)>,
+        left_out: usize,
+        change: &mut Change,
+    ) -> Vec<(IpAddr, u32)> {
         let Place { id, family, .. } = place;
-        let (cap, count) = (self.book.caps().answer, taken.len());
-        let dropped = of_answer(&mut taken, cap, |address| self.book.has(id, address));
+        let (cap, count) = (self.book.caps().answer, taken.len() + left_out);
+        let dropped = of_answer(&mut taken, cap, |address| self.book.has(id, address)) + left_out;
         let inquiry = self.subjects[id as usize].of_mut(family);
         if dropped > 0 && !inquiry.warned_of_many {
             let name = self.book.name(id).clone();
@@ -123,35 +134,33 @@ impl Names {
         taken
     }
 
-    fn set_rejected(&mut self, place: Place, mut rejected: Vec<(IpAddr, &'static str)>, change: &mut Change) {
+    fn set_rejected(&mut self, place: Place, mut rejected: Vec<(IpAddr, &'static str)>) {
         rejected.sort_unstable();
         rejected.dedup();
         rejected.truncate(self.book.caps().answer);
-        let (id, all) = (place.id, self.book.kept_of(place.id, place.now).next().is_none());
-        let inquiry = self.subjects[id as usize].of_mut(place.family);
-        if !rejected.is_empty() && !inquiry.warned_of_rejected {
-            let name = self.book.name(id).clone();
-            change.warnings.push(Warning::Refused { name, addresses: rejected.clone(), all });
-        }
-        inquiry.warned_of_rejected = !rejected.is_empty();
-        inquiry.rejected = rejected;
+        self.subject_mut(place.id).of_mut(place.family).rejected = rejected;
     }
 
-    /// A name whose addresses are refused has been warned of already.
-    fn warn_of_failure(&mut self, id: NameId, change: &mut Change) {
-        let (name, servers) = (self.book.name(id).clone(), self.servers);
-        let held = self.book.kept_of(id, Ms::MIN / 4).count();
+    /// Each once, until what it says has ended. A name whose addresses are refused is known to have none that counts.
+    fn warn(&mut self, id: NameId, change: &mut Change) {
+        let (name, held, servers) = (self.book.name(id).clone(), self.book.count(id), self.servers);
         let subject = self.subject_mut(id);
-        let refused = subject.both().any(|inquiry| !inquiry.rejected.is_empty());
-        let failure = subject.failure().filter(|_| !refused);
-        if let Some(failure) = failure.filter(|_| !subject.warned_of_failure) {
+        let refused = subject.rejected();
+        if !refused.is_empty() && !subject.warned.of_refused && subject.is_answered() {
+            subject.warned.of_refused = true;
+            let (name, addresses) = (name.clone(), refused.clone());
+            change.warnings.push(Warning::Refused { name, addresses, all: held == 0 });
+        }
+        subject.warned.of_refused &= !refused.is_empty();
+        let failure = subject.failure().filter(|failure| refused.is_empty() || !failure.is_of_the_name());
+        if let Some(failure) = failure.filter(|_| !subject.warned.of_failure) {
             change.warnings.push(Warning::Unanswered { name: name.clone(), failure, held });
         }
-        subject.warned_of_failure = failure.is_some();
+        subject.warned.of_failure = failure.is_some();
         let gone = subject.is_gone(servers);
-        if gone && !subject.warned_of_gone {
+        if gone && !subject.warned.of_gone {
             change.warnings.push(Warning::Gone { name, held });
         }
-        subject.warned_of_gone = gone;
+        subject.warned.of_gone = gone;
     }
 }

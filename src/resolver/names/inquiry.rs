@@ -21,7 +21,6 @@ pub(super) struct Inquiry {
     pub no_name: Option<NoName>,
     /// What the last answer had that the name may not have.
     pub rejected: Vec<(IpAddr, &'static str)>,
-    pub warned_of_rejected: bool,
     pub warned_of_many: bool,
 }
 

@@ -59,7 +59,11 @@ impl Names {
         self.servers = wanted.servers;
         self.book.expire(now);
         let turnover = self.book.want(&wanted.names, wanted.rules, wanted.caps);
-        turnover.gone.iter().flat_map(|id| questions(*id)).for_each(|question| self.schedule.withdraw(question));
+        turnover
+            .gone
+            .iter()
+            .flat_map(|id| questions(*id))
+            .for_each(|question| self.schedule.withdraw(question));
         for id in turnover.come {
             let needed = self.subjects.len().max(id as usize + 1);
             self.subjects.resize_with(needed, Subject::default);
@@ -70,7 +74,12 @@ impl Names {
     }
 
     /// What an earlier run left, filtered and capped as answers are.
-    pub fn recall(&mut self, kept: &BTreeMap<HostName, Vec<Kept>>, never: Never<'_>, now: Duration) -> Change {
+    pub fn recall(
+        &mut self,
+        kept: &BTreeMap<HostName, Vec<Kept>>,
+        never: Never<'_>,
+        now: Duration,
+    ) -> Change {
         self.book.recall(kept, |name, address| never(name, address).is_some(), ms(now))
     }
 
@@ -79,7 +88,9 @@ impl Names {
         let rejected = |inquiry: &inquiry::Inquiry| !inquiry.rejected.is_empty();
         for id in self.book.ids().filter(|id| self.subjects[*id as usize].both().any(rejected)) {
             for question in questions(id) {
-                if let (Some(kind), true) = (self.schedule.kind(question), self.schedule.at(question).is_some()) {
+                if let (Some(kind), true) =
+                    (self.schedule.kind(question), self.schedule.at(question).is_some())
+                {
                     self.schedule.put(question, kind, ms(now));
                 }
             }
@@ -126,12 +137,12 @@ impl Names {
         change
     }
 
-    /// The machine was suspended, until now. The kernel's elements have not aged meanwhile: those of `removed` are to go, those
-    /// of `addresses` to be written anew, with less. Every name is asked again.
+    /// The machine was suspended, until now; to be told before anything else at that moment. The kernel's elements have not aged
+    /// meanwhile: those of `removed` are to go, if they are there, and those of `addresses` to be written anew, with shorter
+    /// lives. Every name is asked again.
     pub fn suspended(&mut self, now: Duration) -> Change {
         let now = ms(now);
-        let before = self.book.all_addresses();
-        self.book.expire(now);
+        let removed = self.book.expire(now);
         self.book.unwritten();
         for question in self.book.ids().flat_map(questions) {
             if let (Some(kind), Some(_)) = (self.schedule.kind(question), self.schedule.at(question)) {
@@ -140,8 +151,7 @@ impl Names {
             }
         }
         self.schedule.wait_anew(now);
-        let addresses = self.book.all_addresses();
-        Change { removed: before.difference(&addresses).copied().collect(), addresses, warnings: Vec::new() }
+        Change { addresses: self.book.all_addresses(), removed, warnings: Vec::new() }
     }
 
     /// The kernel has taken these lives, counted from `now`: what [`Self::addresses`] or [`Self::book_now`] gave at that moment.
@@ -150,7 +160,11 @@ impl Names {
     }
 
     /// Every name that has one of these addresses, with what is left of the lives of these.
-    pub fn addresses(&self, only: &BTreeSet<IpAddr>, now: Duration) -> BTreeMap<HostName, Vec<LearnedAddress>> {
+    pub fn addresses(
+        &self,
+        only: &BTreeSet<IpAddr>,
+        now: Duration,
+    ) -> BTreeMap<HostName, Vec<LearnedAddress>> {
         self.book.lives_of(only, ms(now))
     }
 

@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn nothing_is_asked_for_so_late_that_it_has_lapsed_meanwhile() {
-        let at_most = |cap, grace| bounds(|random| answered(7_200, &keeping(cap, grace), seconds(10), random)).1;
+        let at_most =
+            |cap, grace| bounds(|random| answered(7_200, &keeping(cap, grace), seconds(10), random)).1;
         assert_eq!(at_most(600, 0), 600_100);
         assert!(at_most(600, 300) <= 600_100 + 30_005);
         assert!(at_most(86_400, 300) <= 3_600_000 + 75_000);

@@ -56,10 +56,10 @@ impl Names {
     pub(super) fn report_of(&self, id: NameId, now: Ms) -> NameReport {
         let subject = &self.subjects[id as usize];
         let next = questions(id).into_iter().filter_map(|question| self.schedule.at(question)).min();
-        let rejected = subject.both().flat_map(|inquiry| &inquiry.rejected);
         let addresses: Vec<AddressReport> = self.book.kept_of(id, now).map(address).collect();
+        let rejected = subject.rejected().into_iter();
         let rejected: Vec<Rejected> =
-            rejected.map(|(address, reason)| Rejected { address: *address, reason }).collect();
+            rejected.map(|(address, reason)| Rejected { address, reason }).collect();
         NameReport {
             name: self.book.name(id).to_string(),
             rules: self.book.rules(id).map(ToString::to_string).collect(),

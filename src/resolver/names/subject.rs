@@ -4,12 +4,20 @@ use super::inquiry::Inquiry;
 use super::report::State;
 use crate::resolver::outcome::Failure;
 use crate::types::Family;
+use std::net::IpAddr;
 
 #[derive(Default)]
 pub(super) struct Subject {
     inquiries: [Inquiry; 2],
-    pub warned_of_failure: bool,
-    pub warned_of_gone: bool,
+    pub warned: Warned,
+}
+
+/// What was said and has not ended.
+#[derive(Default)]
+pub(super) struct Warned {
+    pub of_failure: bool,
+    pub of_refused: bool,
+    pub of_gone: bool,
 }
 
 impl Subject {
@@ -23,6 +31,16 @@ impl Subject {
 
     pub(super) fn both(&self) -> impl Iterator<Item = &Inquiry> {
         self.inquiries.iter()
+    }
+
+    /// Whether each question has had an end.
+    pub(super) fn is_answered(&self) -> bool {
+        self.both().all(|inquiry| inquiry.last.is_some())
+    }
+
+    /// What the last answers had that the name may not have.
+    pub(super) fn rejected(&self) -> Vec<(IpAddr, &'static str)> {
+        self.both().flat_map(|inquiry| inquiry.rejected.iter().copied()).collect()
     }
 
     /// What servers failed at counts before what they said of the name, and that only if no family has an address.
