@@ -5,10 +5,10 @@ use crate::diag::Finding;
 use crate::host::clock;
 use crate::model::never;
 use crate::policy::ResolverSettings;
-use crate::resolver::book::{Book, Caps, Keeping, Wanted, Warning, merge};
+use crate::resolver::names::{Caps, Change, Keeping, Names, Wanted, Warning};
 use crate::resolver::{Limits, lookup_all};
 use crate::store::{Moment, Store, remaining};
-use crate::types::{Family, HostName};
+use crate::types::HostName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ const FORGOTTEN: &str =
 
 /// What the look-ups gave.
 pub struct LookedUp {
-    pub book: Book,
+    pub names: Names,
     pub now: Duration,
     pub warnings: Vec<String>,
 }
@@ -27,23 +27,34 @@ pub struct LookedUp {
 impl LookedUp {
     /// When the first name is left without addresses if nobody asks again.
     pub fn first_lapse(&self) -> Option<(HostName, Duration)> {
-        self.book.first_lapse(self.now).map(|(name, left)| (name.clone(), left))
+        self.names.first_lapse(self.now).map(|(name, left)| (name.clone(), left))
     }
 }
 
 /// Asks every name of the policy, all at once, and adds the answers to what was known.
-pub fn look_up(context: &Context, known: &Book, wait: Duration) -> io::Result<LookedUp> {
-    let names: Vec<HostName> = context.policy.names.keys().cloned().collect();
-    let lookups = lookup_all(&names, &context.book.dns_servers, wait, &Limits::default())?;
+pub fn look_up(context: &Context, mut names: Names, wait: Duration) -> io::Result<LookedUp> {
+    let asked: BTreeSet<HostName> =
+        names.all(clock::since_boot()).into_iter().map(|question| question.name).collect();
+    let asked: Vec<HostName> = asked.into_iter().collect();
+    let lookups = lookup_all(&asked, &context.book.dns_servers, wait, &Limits::default())?;
     let now = clock::since_boot();
-    let refused: Vec<_> =
-        Family::BOTH.into_iter().flat_map(|family| never::ranges(&context.book, family)).collect();
-    let reason = |address: IpAddr| {
-        let special = refused.iter().any(|range| range.contains(address));
-        special.then_some("private, special, or this machine's own network")
-    };
-    let (book, warnings) = merge(known, &lookups, now, &wanted(context), &reason);
-    Ok(LookedUp { book, now, warnings: told(&warnings) })
+    let mut change = Change::default();
+    for ((name, family), lookup) in &lookups.by_question {
+        change.extend(names.answered(
+            name,
+            *family,
+            lookup,
+            &|name, address| why_not(context, name, address),
+            now,
+        ));
+    }
+    Ok(LookedUp { names, now, warnings: told(&change.warnings) })
+}
+
+fn why_not(context: &Context, name: &HostName, address: IpAddr) -> Option<&'static str> {
+    let opened = context.policy.names.get(name).map_or(&[][..], |of_groups| &of_groups.allow_net);
+    let is_refused = !never::may_stand(&context.book, opened, address);
+    is_refused.then_some("private, special, or this machine's own network")
 }
 
 /// Each warning in a line; names of which nothing is known for one reason share theirs.
@@ -77,6 +88,8 @@ fn wanted(context: &Context) -> Wanted {
         names: names.collect(),
         rules: rules.map(|rule| (rule.name.clone(), reached(rule))).collect(),
         caps: Caps::default(),
+        min_interval: settings.min_interval,
+        servers: context.book.dns_servers.len(),
     }
 }
 
@@ -94,14 +107,16 @@ pub fn moment() -> io::Result<Moment> {
     Ok(Moment { boot_id: clock::boot_id()?, since_boot: clock::since_boot(), wall: clock::wall().as_secs() })
 }
 
-/// What is left of the addresses that the store keeps, into the address book. What cannot be read is a warning, and forgotten.
-pub fn recall(context: &mut Context, store: &Store) -> Book {
+/// The names of the policy with what is left of the addresses that the store keeps, which go into the address book. What cannot be
+/// read is a warning, and forgotten.
+pub fn recall(context: &mut Context, store: &Store) -> Names {
     let now = clock::since_boot();
+    let mut names = Names::new(u64::try_from(now.as_nanos()).unwrap_or(0));
+    names.want(wanted(context), now);
     match (store.names(), moment()) {
-        (Ok(names), Ok(moment)) => {
-            let mut left = remaining(&names, &moment);
-            left.retain(|name, _| context.policy.names.contains_key(name));
-            context.book.names = left;
+        (Ok(kept), Ok(moment)) => {
+            names.recall(&remaining(&kept, &moment), &|name, address| why_not(context, name, address), now);
+            context.book.names = names.book_now(now);
         }
         (Err(error), _) => {
             context.findings.push(Finding::warning("PG606", error.to_string()).help(FORGOTTEN))
@@ -110,5 +125,5 @@ pub fn recall(context: &mut Context, store: &Store) -> Book {
             context.findings.push(Finding::warning("PG606", format!("boot id: {error}")).help(FORGOTTEN))
         }
     }
-    Book::from_remaining(&context.book.names, now)
+    names
 }
