@@ -79,7 +79,7 @@ fn next(context: &Context, before: Option<&Generation>) -> Generation {
     };
     let inputs: Vec<Input> = context.files.iter().map(input).collect();
     let lists: Vec<_> = context.lists.sources.iter().map(|source| source.list.clone()).collect();
-    let facts = facts::stored(&context.book);
+    let facts = facts::stored(&context.book, &context.settings.resolver.domains);
     let (number, applied) = match before {
         Some(before) if before.inputs == inputs && before.lists == lists => (before.number, before.applied),
         Some(before) => (before.number + 1, clock::wall().as_secs()),

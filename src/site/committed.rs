@@ -3,7 +3,7 @@
 use super::facts;
 use crate::compile::{Features, compile};
 use crate::diag::SourceMap;
-use crate::model::{AddressBook, resolve};
+use crate::model::{AddressBook, open_networks, resolve};
 use crate::policy::{Layer, parse};
 use crate::ruleset::Ruleset;
 use crate::store::{Generation, ListFile, Store};
@@ -17,10 +17,11 @@ pub fn of(generation: &Generation, store: &Store, parsed: &BTreeMap<String, Addr
     let mut sources = SourceMap::default();
     let add = |input: &crate::store::Input| (sources.add(&input.name, &input.text), Layer(input.layer));
     let files: Vec<_> = generation.inputs.iter().map(add).collect();
-    let (policy, findings) = resolve(&parse(&sources, &files).ok()?);
+    let (mut policy, findings) = resolve(&parse(&sources, &files).ok()?);
     if findings.has_errors() {
         return None;
     }
+    open_networks(&mut policy, &facts::domains_of(&generation.facts)?);
     let list = |list: &ListFile| -> Option<(PathBuf, AddressList)> {
         let known = parsed.get(&list.sha256).cloned();
         let contents = known.or_else(|| store.list(list).ok().map(|contents| contents.list))?;

@@ -4,9 +4,11 @@ use super::lists::Lists;
 use super::{Inputs, facts, load};
 use crate::compile::{Features, compile};
 use crate::diag::{Findings, SourceMap};
-use crate::model::{AddressBook, Policy, management, resolve};
+use crate::model::{AddressBook, Policy, management, never, open_networks, resolve, servers_of};
 use crate::policy::{Layer, Settings, parse};
 use crate::ruleset::Ruleset;
+use crate::types::HostName;
+use std::net::{IpAddr, SocketAddr};
 
 /// A policy that has no error.
 pub struct Context {
@@ -16,6 +18,8 @@ pub struct Context {
     pub policy: Policy,
     pub book: AddressBook,
     pub lists: Lists,
+    /// Whom names are asked at that no domain says otherwise of; [`AddressBook::dns_servers`] has those of domains too.
+    pub servers: Vec<SocketAddr>,
     /// Warnings only.
     pub findings: Findings,
 }
@@ -41,14 +45,28 @@ impl Context {
             }
         };
         findings.extend(management::fall_back(&mut sources, &mut files, &mut parsed));
-        let (policy, more) = resolve(&parsed);
+        let (mut policy, more) = resolve(&parsed);
         findings.extend(more);
+        open_networks(&mut policy, &settings.resolver.domains);
         let facts = facts::gather(&settings, &policy, inputs);
         findings.extend(facts.findings);
         if findings.has_errors() {
             return Err(Unsound { sources, findings });
         }
-        Ok(Self { sources, files, settings, policy, book: facts.book, lists: facts.lists, findings })
+        let (book, lists, servers) = (facts.book, facts.lists, facts.servers);
+        Ok(Self { sources, files, settings, policy, book, lists, servers, findings })
+    }
+
+    /// Whom a name is asked at.
+    pub fn servers_of(&self, name: &HostName) -> &[SocketAddr] {
+        servers_of(&self.settings.resolver.domains, &self.servers, name)
+    }
+
+    /// Why a name may not stand for an address, if so.
+    pub fn never(&self, name: &HostName, address: IpAddr) -> Option<&'static str> {
+        let opened = self.policy.names.get(name).map_or(&[][..], |of_name| &of_name.allow_net);
+        let may = never::may_stand(&self.book, opened, address);
+        (!may).then_some("private, special, or this machine's own network")
     }
 
     pub fn compile(&self, features: &Features) -> Result<Ruleset, Findings> {

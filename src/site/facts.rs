@@ -6,8 +6,8 @@ use super::load::unreadable;
 use crate::diag::{Finding, Findings, codes};
 use crate::host::files::{self, Owner};
 use crate::host::{interfaces, resolvconf, root, users};
-use crate::model::{AddressBook, LearnedAddress, Policy, Rule, Source, User, never};
-use crate::policy::{Settings, parse_names};
+use crate::model::{AddressBook, LearnedAddress, Policy, Rule, Source, User, advice, all_servers, never};
+use crate::policy::{Domain, Settings, parse_names};
 use crate::store::{self, Store};
 use crate::types::{AddrRange, HostName};
 use std::net::{IpAddr, SocketAddr};
@@ -23,14 +23,21 @@ const GIVEN_LIFE: Duration = Duration::from_secs(86_400);
 pub struct Facts {
     pub book: AddressBook,
     pub lists: Lists,
+    /// Those of the settings, else those of resolv.conf; without those of domains.
+    pub servers: Vec<SocketAddr>,
     pub findings: Findings,
 }
 
 /// List files and resolv.conf are those under `inputs.root`; the interfaces are this machine's.
 pub fn gather(settings: &Settings, policy: &Policy, inputs: &Inputs) -> Facts {
-    let mut facts =
-        Facts { book: AddressBook::default(), lists: Lists::default(), findings: Findings::default() };
+    let mut facts = Facts {
+        book: AddressBook::default(),
+        lists: Lists::default(),
+        servers: Vec::new(),
+        findings: Findings::default(),
+    };
     facts.servers(settings, policy, &inputs.root);
+    facts.book.dns_servers = all_servers(&settings.resolver.domains, &facts.servers);
     facts.interfaces();
     facts.users(policy, &inputs.root);
     let store = Store::read_only(&settings.state_dir);
@@ -47,7 +54,7 @@ impl Facts {
     fn servers(&mut self, settings: &Settings, policy: &Policy, root: &Path) {
         let in_use = policy.rules.iter().find(|rule| rule.peers.has(&Source::ResolvConf));
         if let Some(servers) = &settings.resolver.servers {
-            self.book.dns_servers.clone_from(servers);
+            self.servers.clone_from(servers);
             self.book.resolv_conf = servers.iter().map(SocketAddr::ip).collect();
             if let (true, Some(rule)) = (self.book.resolv_conf.iter().all(IpAddr::is_loopback), in_use) {
                 self.no_server("`servers` under [resolver] names only this machine itself", rule);
@@ -67,7 +74,7 @@ impl Facts {
                     self.findings.push(Finding::error(codes::NO_SERVERS, message).at(rule.origin).help(help));
                 }
                 let asked = |address: &IpAddr| SocketAddr::new(*address, DNS);
-                self.book.dns_servers = servers.asked.iter().map(asked).collect();
+                self.servers = servers.asked.iter().map(asked).collect();
                 self.book.resolv_conf = servers.behind;
             }
             Err(error) => {
@@ -170,19 +177,25 @@ impl Facts {
         let opened = |name: &HostName| policy.names.get(name).map_or(&[][..], |names| &names.allow_net);
         let left_out =
             addresses.filter(|(name, address)| !never::may_stand(&self.book, opened(name), *address));
-        let warnings: Vec<Finding> = left_out.map(|(name, address)| left_out_of(name, address)).collect();
+        let warnings: Vec<Finding> =
+            left_out.map(|(name, address)| left_out_of(&self.book, name, address)).collect();
         warnings.into_iter().for_each(|warning| self.findings.push(warning));
     }
 }
 
-fn left_out_of(name: &HostName, address: IpAddr) -> Finding {
+fn left_out_of(book: &AddressBook, name: &HostName, address: IpAddr) -> Finding {
     let message = format!("{name}: {address} is left out: private, special, or this machine's own network");
-    let help = "write the address itself into the rule or the group, where it is meant";
+    let itself = || "write the address itself into the rule or the group, where it is meant".to_owned();
+    let help = advice(book, name, &[address]).unwrap_or_else(itself);
     Finding::warning(codes::ADDRESS_LEFT_OUT, message).help(help)
 }
 
 /// The facts as the store keeps them.
-pub fn stored(book: &AddressBook) -> store::Facts {
+pub fn stored(book: &AddressBook, domains: &[Domain]) -> store::Facts {
+    let opened = domains.iter().filter_map(|domain| {
+        let networks = domain.allow_net.as_ref()?.iter().map(ToString::to_string);
+        Some((domain.suffix.to_string(), networks.collect()))
+    });
     store::Facts {
         resolv_conf: book.resolv_conf.clone(),
         dns_servers: book.dns_servers.clone(),
@@ -191,7 +204,17 @@ pub fn stored(book: &AddressBook) -> store::Facts {
         broadcast: book.broadcast.clone(),
         agent_uid: book.agent_uid,
         users: book.users.clone(),
+        opened: opened.collect(),
     }
+}
+
+/// What the settings opened for names, as the store has kept it.
+pub fn domains_of(facts: &store::Facts) -> Option<Vec<Domain>> {
+    let domain = |(suffix, networks): (&String, &Vec<String>)| {
+        let networks = networks.iter().map(|text| text.parse().ok()).collect::<Option<_>>()?;
+        Some(Domain { suffix: suffix.parse().ok()?, servers: None, allow_net: Some(networks) })
+    };
+    facts.opened.iter().map(domain).collect()
 }
 
 pub fn book_of(facts: &store::Facts) -> Option<AddressBook> {

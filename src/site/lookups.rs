@@ -3,12 +3,12 @@
 use super::context::Context;
 use crate::diag::Finding;
 use crate::host::clock;
-use crate::model::never;
+use crate::model::advice;
 use crate::policy::ResolverSettings;
 use crate::resolver::book::{Book, Caps, Keeping, Wanted, Warning, merge};
 use crate::resolver::{Limits, lookup_all};
 use crate::store::{Moment, Store, remaining};
-use crate::types::{Family, HostName};
+use crate::types::HostName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
@@ -36,25 +36,31 @@ pub fn look_up(context: &Context, known: &Book, wait: Duration) -> io::Result<Lo
     let names: Vec<HostName> = context.policy.names.keys().cloned().collect();
     let lookups = lookup_all(&names, &context.book.dns_servers, wait, &Limits::default())?;
     let now = clock::since_boot();
-    let refused: Vec<_> =
-        Family::BOTH.into_iter().flat_map(|family| never::ranges(&context.book, family)).collect();
-    let reason = |address: IpAddr| {
-        let special = refused.iter().any(|range| range.contains(address));
-        special.then_some("private, special, or this machine's own network")
-    };
-    let (book, warnings) = merge(known, &lookups, now, &wanted(context), &reason);
-    Ok(LookedUp { book, now, warnings: told(&warnings) })
+    let (book, warnings) =
+        merge(known, &lookups, now, &wanted(context), &|name, address| context.never(name, address));
+    Ok(LookedUp { book, now, warnings: told(context, &warnings) })
 }
 
-/// Each warning in a line; names of which nothing is known for one reason share theirs.
-fn told(warnings: &[Warning]) -> Vec<String> {
+/// Each warning; names of which nothing is known for one reason share theirs.
+fn told(context: &Context, warnings: &[Warning]) -> Vec<String> {
     let mut unknown: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut lines = Vec::new();
     for warning in warnings {
-        if let Warning::Unanswered { name, failure, held: 0 } = warning {
-            unknown.entry(failure.to_string()).or_default().push(name.as_str());
-        } else {
-            lines.push(warning.to_string());
+        match warning {
+            Warning::Unanswered { name, failure, held: 0 } => {
+                unknown.entry(failure.to_string()).or_default().push(name.as_str());
+            }
+            Warning::Refused { name, addresses, all: true } => {
+                let addresses: Vec<IpAddr> = addresses.iter().map(|(address, _)| *address).collect();
+                let advice = advice(&context.book, name, &addresses).map(|advice| format!("; {advice}"));
+                lines.push(format!("{warning}{}", advice.unwrap_or_default()));
+            }
+            Warning::Unanswered { .. }
+            | Warning::Refused { .. }
+            | Warning::AnswerCap { .. }
+            | Warning::NameCap { .. }
+            | Warning::RuleCap { .. }
+            | Warning::Cap { .. } => lines.push(warning.to_string()),
         }
     }
     for (failure, names) in unknown {

@@ -48,6 +48,9 @@ pub struct Facts {
     /// Local users that rules name.
     #[serde(default)]
     pub users: BTreeMap<String, Option<u32>>,
+    /// Private networks, as printed, that the settings open for names under a suffix.
+    #[serde(default)]
+    pub opened: BTreeMap<String, Vec<String>>,
 }
 
 impl Generation {

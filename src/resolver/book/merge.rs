@@ -17,8 +17,8 @@ pub struct Wanted {
     pub caps: Caps,
 }
 
-/// Why no name may have this address, if so.
-pub type Never<'a> = &'a dyn Fn(IpAddr) -> Option<&'static str>;
+/// Why a name may not have this address, if so.
+pub type Never<'a> = &'a dyn Fn(&HostName, IpAddr) -> Option<&'static str>;
 
 /// Adds answers to what was known before. What a policy no longer names, has expired or is refused by `never` goes;
 /// nothing that stays expires earlier than before. Names that were not asked keep what they have.
@@ -90,7 +90,7 @@ impl<'a> Merging<'a> {
         never: Never<'a>,
     ) -> Self {
         let known = known.into_iter().flat_map(|known| &known.addresses);
-        let stays = known.filter(|learned| learned.expires > now && never(learned.address).is_none());
+        let stays = known.filter(|learned| learned.expires > now && never(name, learned.address).is_none());
         let held = stays.map(|learned| (learned.address, Candidate { learned: *learned, before: true }));
         let (refused, outcomes, warnings) = (Vec::new(), Vec::new(), Vec::new());
         Self { name, now, keeping, never, held: held.collect(), refused, outcomes, warnings }
@@ -111,7 +111,7 @@ impl<'a> Merging<'a> {
     fn answer(&mut self, family: Family, addresses: &[(IpAddr, u32)], cap: usize) -> Result<(), Failure> {
         let mut taken = Vec::new();
         for (address, ttl) in addresses {
-            match (self.never)(*address) {
+            match (self.never)(self.name, *address) {
                 Some(reason) => self.refused.push((*address, reason)),
                 None => taken.push((*address, *ttl)),
             }

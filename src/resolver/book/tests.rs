@@ -22,11 +22,11 @@ fn wanted(names: &[&str]) -> Wanted {
     Wanted { names, ..Wanted::default() }
 }
 
-fn nothing_is_refused(_: IpAddr) -> Option<&'static str> {
+fn nothing_is_refused(_: &HostName, _: IpAddr) -> Option<&'static str> {
     None
 }
 
-fn private(address: IpAddr) -> Option<&'static str> {
+fn private(_: &HostName, address: IpAddr) -> Option<&'static str> {
     address.to_string().starts_with("10.").then_some("private")
 }
 
