@@ -26,7 +26,7 @@ mod subjects;
 mod verdict;
 
 pub use answer::{Answer, Undecided, answer};
-pub use book::{AddressBook, BROADCAST, LearnedAddress};
+pub use book::{AddressBook, BROADCAST, Kept, LearnedAddress, Seen};
 pub use covered::covered;
 pub use domains::{advice, all_servers, open_networks, servers_of};
 pub use matching::Missing;
