@@ -10,8 +10,8 @@ mod client;
 mod course;
 mod exchange;
 mod judge;
-mod once;
 pub mod names;
+mod once;
 mod outcome;
 mod question;
 

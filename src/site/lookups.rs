@@ -33,8 +33,9 @@ impl LookedUp {
 
 /// Asks every name of the policy, all at once, and adds the answers to what was known.
 pub fn look_up(context: &Context, known: &Book, wait: Duration) -> io::Result<LookedUp> {
-    let names: Vec<HostName> = context.policy.names.keys().cloned().collect();
-    let lookups = lookup_all(&names, &context.book.dns_servers, wait, &Limits::default())?;
+    let names = context.policy.names.keys();
+    let asked = names.map(|name| (name, context.servers_of(name))).collect();
+    let lookups = lookup_all(&asked, wait, &Limits::default())?;
     let now = clock::since_boot();
     let (book, warnings) =
         merge(known, &lookups, now, &wanted(context), &|name, address| context.never(name, address));
