@@ -180,7 +180,9 @@ impl InForce {
 /// What lives longer in the kernel than was wanted was left to live.
 fn keep_longer_lives(want: &mut Ruleset, before: &Ruleset) {
     for (name, set) in want.sets.iter_mut().filter(|(_, set)| holds_names(set)) {
-        let (Elements::Known(wanted), Some(before)) = (&mut set.elements, before.sets.get(name)) else { continue };
+        let (Elements::Known(wanted), Some(before)) = (&mut set.elements, before.sets.get(name)) else {
+            continue;
+        };
         let Some(held) = before.elements.known() else { continue };
         for (key, value) in wanted {
             let longer = held.get(key).filter(|held| *held == value).and_then(|held| held.timeout);
