@@ -1,15 +1,15 @@
 //! Host names, once for each `apply`: the rules are in force first, the look-ups follow.
 
 use super::context::Context;
+use super::names::wanted;
 use crate::diag::Finding;
 use crate::host::clock;
-use crate::model::never;
-use crate::policy::ResolverSettings;
-use crate::resolver::names::{Caps, Change, Keeping, Names, Wanted, Warning};
+use crate::model::advice;
+use crate::resolver::names::{Change, Names, Warning};
 use crate::resolver::{Limits, lookup_all};
 use crate::store::{Moment, Store, remaining};
 use crate::types::HostName;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -31,41 +31,48 @@ impl LookedUp {
     }
 }
 
-/// Asks every name of the policy, all at once, and adds the answers to what was known.
+/// Asks every name of the policy at its servers, all at once, and adds the answers to what was known.
 pub fn look_up(context: &Context, mut names: Names, wait: Duration) -> io::Result<LookedUp> {
-    let asked: BTreeSet<HostName> =
-        names.all(clock::since_boot()).into_iter().map(|question| question.name).collect();
-    let asked: Vec<HostName> = asked.into_iter().collect();
-    let lookups = lookup_all(&asked, &context.book.dns_servers, wait, &Limits::default())?;
+    let questions = names.all(clock::since_boot());
+    let asked =
+        questions.iter().map(|question| (&question.name, context.servers_of(&question.name))).collect();
+    let lookups = lookup_all(&asked, wait, &Limits::default())?;
     let now = clock::since_boot();
+    let filter = context.filter();
     let mut change = Change::default();
     for ((name, family), lookup) in &lookups.by_question {
         change.extend(names.answered(
             name,
             *family,
             lookup,
-            &|name, address| why_not(context, name, address),
+            &|name, address| filter.why_not(name, address),
             now,
         ));
     }
-    Ok(LookedUp { names, now, warnings: told(&change.warnings) })
+    Ok(LookedUp { names, now, warnings: told(context, &change.warnings) })
 }
 
-fn why_not(context: &Context, name: &HostName, address: IpAddr) -> Option<&'static str> {
-    let opened = context.policy.names.get(name).map_or(&[][..], |of_groups| &of_groups.allow_net);
-    let is_refused = !never::may_stand(&context.book, opened, address);
-    is_refused.then_some("private, special, or this machine's own network")
-}
-
-/// Each warning in a line; names of which nothing is known for one reason share theirs.
-fn told(warnings: &[Warning]) -> Vec<String> {
+/// Each warning; names of which nothing is known for one reason share theirs.
+fn told(context: &Context, warnings: &[Warning]) -> Vec<String> {
     let mut unknown: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut lines = Vec::new();
     for warning in warnings {
-        if let Warning::Unanswered { name, failure, held: 0 } = warning {
-            unknown.entry(failure.to_string()).or_default().push(name.as_str());
-        } else {
-            lines.push(warning.to_string());
+        match warning {
+            Warning::Unanswered { name, failure, held: 0 } => {
+                unknown.entry(failure.to_string()).or_default().push(name.as_str());
+            }
+            Warning::Refused { name, addresses, all: true } => {
+                let addresses: Vec<IpAddr> = addresses.iter().map(|(address, _)| *address).collect();
+                let advice = advice(&context.book, name, &addresses).map(|advice| format!("; {advice}"));
+                lines.push(format!("{warning}{}", advice.unwrap_or_default()));
+            }
+            Warning::Unanswered { .. }
+            | Warning::Gone { .. }
+            | Warning::Refused { .. }
+            | Warning::AnswerCap { .. }
+            | Warning::NameCap { .. }
+            | Warning::RuleCap { .. }
+            | Warning::Cap { .. } => lines.push(warning.to_string()),
         }
     }
     for (failure, names) in unknown {
@@ -76,30 +83,6 @@ fn told(warnings: &[Warning]) -> Vec<String> {
         });
     }
     lines
-}
-
-fn wanted(context: &Context) -> Wanted {
-    let settings = &context.settings.resolver;
-    let names =
-        context.policy.names.iter().map(|(name, of_groups)| (name.clone(), keeping(settings, of_groups)));
-    let rules = context.policy.rules.iter().filter(|rule| rule.peers.names().next().is_some());
-    let reached = |rule: &crate::model::Rule| rule.peers.names().cloned().collect::<BTreeSet<_>>();
-    Wanted {
-        names: names.collect(),
-        rules: rules.map(|rule| (rule.name.clone(), reached(rule))).collect(),
-        caps: Caps::default(),
-        min_interval: settings.min_interval,
-        servers: context.book.dns_servers.len(),
-    }
-}
-
-fn keeping(settings: &ResolverSettings, of_groups: &crate::model::NamePolicy) -> Keeping {
-    Keeping {
-        floor: of_groups.ttl_floor.unwrap_or(settings.ttl_floor),
-        cap: of_groups.ttl_cap.unwrap_or(settings.ttl_cap),
-        grace: of_groups.grace.unwrap_or(settings.grace),
-        max_stale: settings.max_stale,
-    }
 }
 
 /// This moment by all clocks.
@@ -113,9 +96,10 @@ pub fn recall(context: &mut Context, store: &Store) -> Names {
     let now = clock::since_boot();
     let mut names = Names::new(u64::try_from(now.as_nanos()).unwrap_or(0));
     names.want(wanted(context), now);
+    let filter = context.filter();
     match (store.names(), moment()) {
         (Ok(kept), Ok(moment)) => {
-            names.recall(&remaining(&kept, &moment), &|name, address| why_not(context, name, address), now);
+            names.recall(&remaining(&kept, &moment), &|name, address| filter.why_not(name, address), now);
             context.book.names = names.book_now(now);
         }
         (Err(error), _) => {
