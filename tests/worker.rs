@@ -214,7 +214,7 @@ fn walls_in(namespace: Namespace, test: &str, uid: Option<u32>) {
     assert_eq!((status["NoNewPrivs"].as_str(), status["Seccomp"].as_str()), ("1", "2"));
     assert_eq!(status["Threads"], "1");
     let uid = uid.unwrap_or(raised.uid);
-    assert_eq!(raised.uid, uid);
+    assert_eq!((raised.uid, portgrave::worker::uid().unwrap()), (uid, uid));
     assert_eq!(status["Uid"], format!("{uid}\t{uid}\t{uid}\t{uid}"));
     let gid = uid;
     assert_eq!(status["Gid"], format!("{gid}\t{gid}\t{gid}\t{gid}"));
