@@ -113,6 +113,7 @@ impl Context {
         let (mut policy, more) = resolve(&parsed);
         findings.extend(more);
         open_networks(&mut policy, &settings.resolver.domains);
+        policy.log = settings.log;
         let (book, lists, servers) = (AddressBook::default(), Lists::default(), Vec::new());
         Ok(Self { sources, files, settings, settings_files, policy, book, servers, lists, findings })
     }

@@ -60,8 +60,8 @@ impl Subject {
         match self.failure() {
             _ if self.is_gone(servers) => State::Gone,
             Some(_) => State::Failing,
-            None if self.both().all(|inquiry| inquiry.last.is_none()) => State::Unknown,
-            None => State::Ok,
+            None if self.both().any(|inquiry| inquiry.last == Some(Ok(()))) => State::Ok,
+            None => State::Unknown,
         }
     }
 }
