@@ -11,6 +11,7 @@ mod show;
 mod status;
 mod worker;
 
+use crate::host;
 use crate::site;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
