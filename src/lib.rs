@@ -13,9 +13,13 @@ pub mod diag;
 pub mod host;
 pub mod model;
 pub mod netlink;
+pub mod observe;
 pub mod plan;
 pub mod policy;
 pub mod resolver;
 pub mod ruleset;
+#[cfg(all(feature = "kernel", feature = "daemon"))]
+pub mod site;
 pub mod store;
 pub mod types;
+pub mod worker;
