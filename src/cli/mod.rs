@@ -2,21 +2,16 @@
 
 mod apply;
 mod check;
-mod committed;
-mod context;
 mod counters;
-mod facts;
 mod flush;
-mod lists;
-mod load;
-mod lookups;
 mod plan;
 mod report;
 mod services;
 mod show;
 mod status;
+mod worker;
 
-use crate::host;
+use crate::site;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +44,7 @@ enum Verb {
     Status(status::StatusArgs),
     Services(services::ServicesArgs),
     Flush(flush::FlushArgs),
+    Worker(worker::WorkerArgs),
 }
 
 /// Where the policy comes from.
@@ -72,9 +68,13 @@ struct Inputs {
 }
 
 impl Inputs {
-    /// Whether the policy is meant for the machine on which this runs.
-    fn are_this_machines(&self) -> bool {
-        self.policy.is_empty() && host::root::is_machine(&self.root)
+    fn site(&self) -> site::Inputs {
+        site::Inputs {
+            config: self.config.clone(),
+            policy: self.policy.clone(),
+            root: self.root.clone(),
+            names: self.names.clone(),
+        }
     }
 }
 
@@ -87,7 +87,7 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    log_if_asked();
+    host::log::start(None);
     match cli.verb {
         Verb::Check(args) => check::run(&args),
         Verb::Show(args) => show::run(&args),
@@ -97,14 +97,6 @@ pub fn main() -> ExitCode {
         Verb::Status(args) => status::run(&args),
         Verb::Services(args) => services::run(&args),
         Verb::Flush(args) => flush::run(&args),
-    }
-}
-
-/// `PORTGRAVE_LOG=debug` tells on standard error what is done and when; the syntax is that of tracing's `EnvFilter`.
-fn log_if_asked() {
-    const VARIABLE: &str = "PORTGRAVE_LOG";
-    if std::env::var_os(VARIABLE).is_some() {
-        let filter = tracing_subscriber::EnvFilter::from_env(VARIABLE);
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        Verb::Worker(args) => worker::run(&args),
     }
 }

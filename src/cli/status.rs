@@ -1,13 +1,14 @@
 //! `status`: what is in force.
 
-use super::{Inputs, committed, load, lookups, report};
+use super::{Inputs, report};
 use crate::apply;
 use crate::diag::Findings;
 use crate::host::clock;
-use crate::model::{LearnedAddress, management};
+use crate::model::{Kept, management};
 use crate::netlink::NfTables;
 use crate::plan::diff;
 use crate::ruleset::Ruleset;
+use crate::site::{self, committed, lookups};
 use crate::store::{Generation, HeldBack, Store, StoreError, remaining};
 use clap::Args;
 use serde_json::{Value, json};
@@ -31,7 +32,7 @@ const AFTER_MANAGEMENT: &str = "write the site's rules in its policy directory (
                                 administrators first; then `portgrave check`, `portgrave apply`";
 
 pub(super) fn run(args: &StatusArgs) -> ExitCode {
-    let loaded = load::load(&args.inputs);
+    let loaded = site::load(&args.inputs.site());
     let store = Store::read_only(&loaded.settings.state_dir);
     let generation = store.in_force();
     let (kernel, differs) = kernel_state(&store, &generation);
@@ -104,7 +105,7 @@ fn compared(wanted: &Ruleset, held: &Ruleset) -> (String, bool) {
     (format!("differs (to mend: {first}); `portgrave apply` mends it"), true)
 }
 
-fn names(store: &Store) -> Vec<(String, Vec<LearnedAddress>)> {
+fn names(store: &Store) -> Vec<(String, Vec<Kept>)> {
     let (Ok(names), Ok(now)) = (store.names(), lookups::moment()) else { return Vec::new() };
     remaining(&names, &now).into_iter().map(|(name, left)| (name.to_string(), left)).collect()
 }
@@ -124,16 +125,12 @@ fn is_management(generation: &Generation) -> bool {
     generation.inputs.iter().any(|input| input.name == management::NAME)
 }
 
-fn name_json((name, left): &(String, Vec<LearnedAddress>)) -> Value {
-    let address = |learned: &LearnedAddress| json!({ "address": learned.address, "remaining_seconds": learned.remaining.as_secs() });
+fn name_json((name, left): &(String, Vec<Kept>)) -> Value {
+    let address = |learned: &Kept| json!({ "address": learned.address, "remaining_seconds": learned.remaining.as_secs() });
     json!({ "name": name, "addresses": left.iter().map(address).collect::<Vec<_>>() })
 }
 
-fn print(
-    generation: &Result<Option<Generation>, StoreError>,
-    kernel: String,
-    names: &[(String, Vec<LearnedAddress>)],
-) {
+fn print(generation: &Result<Option<Generation>, StoreError>, kernel: String, names: &[(String, Vec<Kept>)]) {
     match generation {
         Ok(Some(generation)) => {
             let files: Vec<&str> = generation.inputs.iter().map(|input| input.name.as_str()).collect();

@@ -10,6 +10,7 @@ mod client;
 mod course;
 mod exchange;
 mod judge;
+pub mod names;
 mod once;
 mod outcome;
 mod question;

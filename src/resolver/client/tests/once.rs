@@ -1,10 +1,20 @@
 use super::*;
 use crate::resolver::judge::Transport;
-use crate::resolver::lookup_all;
 use crate::resolver::outcome::{Counters, Lookups};
 use crate::resolver::script::{Reply, Server};
 use domain::base::iana::Rcode;
 use std::collections::BTreeSet;
+
+/// All names at the same servers.
+fn lookup_all(
+    names: &[HostName],
+    servers: &[SocketAddr],
+    deadline: Duration,
+    limits: &Limits,
+) -> io::Result<Lookups> {
+    let asked = names.iter().map(|name| (name, servers)).collect();
+    crate::resolver::lookup_all(&asked, deadline, limits)
+}
 
 fn ask(servers: &[SocketAddr], wait: Duration) -> Lookups {
     lookup_all(&[name("www.example")], servers, PATIENT, &limits(wait)).unwrap()
@@ -146,6 +156,28 @@ fn what_is_no_answer_is_ignored_and_counted_and_the_right_one_is_waited_for() {
     let lookups = ask(&[server.address], PATIENT);
     assert_eq!(v4(&lookups), one("192.0.2.1", 60));
     assert_eq!(lookups.counters, Counters { udp_asked: 2, spoof_suspect: 10, ..Counters::default() });
+}
+
+#[test]
+fn each_name_is_asked_at_its_own_servers_alone() {
+    let of = |address: &'static str| {
+        Server::run(move |query| {
+            let right = query.family == Family::V4;
+            let reply = query.reply();
+            vec![if right {
+                reply.address(&query.name, 60, address).bytes()
+            } else {
+                reply.soa(60, 60).bytes()
+            }]
+        })
+    };
+    let (inside, outside) = (of("192.0.2.1"), of("192.0.2.2"));
+    let (db, www) = (name("db.int.example"), name("www.example"));
+    let (inside_only, outside_only) = ([inside.address], [outside.address]);
+    let asked = [(&db, &inside_only[..]), (&www, &outside_only[..])].into();
+    let lookups = crate::resolver::lookup_all(&asked, PATIENT, &limits(PATIENT)).unwrap();
+    assert_eq!(outcome(&lookups, "db.int.example", Family::V4), one("192.0.2.1", 60));
+    assert_eq!(outcome(&lookups, "www.example", Family::V4), one("192.0.2.2", 60));
 }
 
 #[test]

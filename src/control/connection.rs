@@ -1,0 +1,433 @@
+//! One client: its request comes in pieces, waits for the daemon, and its reply goes out in pieces.
+
+use super::request::{Request, RequestError};
+use super::sealed::{HandedError, Sealed};
+use super::server::Peer;
+use super::{MOST_CLIENTS, MOST_LISTS, MOST_REPLY, MOST_REQUEST, PATIENCE, refused, wire};
+use nix::poll::PollFlags;
+use serde_json::Value;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+pub(super) struct Connection {
+    socket: OwnedFd,
+    pub peer: Peer,
+    state: State,
+}
+
+enum State {
+    Asking {
+        received: Vec<u8>,
+        files: Vec<OwnedFd>,
+        until: Duration,
+    },
+    /// The daemon has the request; this may last.
+    Waiting,
+    Answered {
+        reply: Vec<u8>,
+        sent: usize,
+        until: Duration,
+    },
+    Over,
+}
+
+/// Why a request is not passed on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("the request has more than {MOST_REQUEST} octets")]
+    TooLong,
+    #[error("the request was not complete within {} seconds", PATIENCE.as_secs())]
+    TooSlow,
+    #[error("a connection carries one request: a line, and nothing after it")]
+    MoreThanOne,
+    #[error("more files came than a request may have")]
+    TooManyFiles,
+    #[error("the daemon cannot take files now: it has too many open")]
+    FilesLost,
+    #[error("only {0} may hand over files")]
+    FilesForbidden(String),
+    #[error("no files may come with this request")]
+    FilesUnasked,
+    #[error("only {0} may change what is in force")]
+    Forbidden(String),
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error(transparent)]
+    Handed(#[from] HandedError),
+}
+
+impl Connection {
+    pub(super) fn new(socket: OwnedFd, peer: Peer, now: Duration) -> Self {
+        let state = State::Asking { received: Vec::new(), files: Vec::new(), until: now + PATIENCE };
+        Self { socket, peer, state }
+    }
+
+    /// What it waits for; that the other end has gone is told in any case.
+    pub(super) fn interest(&self) -> PollFlags {
+        match self.state {
+            State::Asking { .. } => PollFlags::POLLIN,
+            State::Waiting | State::Over => PollFlags::empty(),
+            State::Answered { .. } => PollFlags::POLLOUT,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        match self.state {
+            State::Asking { until, .. } | State::Answered { until, .. } => Some(until),
+            State::Waiting | State::Over => None,
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// Goes on with what the socket is ready for. A request, once it is whole and may be asked.
+    pub(super) fn advance(
+        &mut self,
+        may_change: &MayChange,
+        now: Duration,
+    ) -> Option<(Request, Vec<Sealed>)> {
+        match &mut self.state {
+            State::Asking { received, files, .. } => {
+                match read(self.socket.as_fd(), received, files, &self.peer, may_change) {
+                    Ok(Reading::Unfinished) => {}
+                    Ok(Reading::Gone) => self.end(),
+                    Ok(Reading::Whole) => {
+                        let (line, files) = (std::mem::take(received), std::mem::take(files));
+                        return self.ask(&line, &files, may_change, now);
+                    }
+                    Err(fault) => self.fail(&fault, now),
+                }
+            }
+            // Nothing was asked of poll: the other end has gone.
+            State::Waiting => self.end(),
+            State::Answered { .. } => self.write(),
+            State::Over => {}
+        }
+        None
+    }
+
+    fn ask(
+        &mut self,
+        line: &[u8],
+        files: &[OwnedFd],
+        may_change: &MayChange,
+        now: Duration,
+    ) -> Option<(Request, Vec<Sealed>)> {
+        match judge(line, files, &self.peer, may_change) {
+            Ok(asked) => {
+                self.state = State::Waiting;
+                Some(asked)
+            }
+            Err(fault) => {
+                self.fail(&fault, now);
+                None
+            }
+        }
+    }
+
+    /// Ends what has taken too long.
+    pub(super) fn expire(&mut self, now: Duration) {
+        if self.deadline().is_none_or(|until| now < until) {
+            return;
+        }
+        match self.state {
+            State::Asking { .. } => self.fail(&Fault::TooSlow, now),
+            State::Waiting | State::Answered { .. } | State::Over => {}
+        }
+        // An error that does not fit into the socket at once is not waited for.
+        self.end();
+    }
+
+    /// Sends the reply to its request; a second one is dropped.
+    pub(super) fn reply(&mut self, reply: &Value, now: Duration) {
+        if matches!(self.state, State::Waiting) {
+            self.answer(reply, now);
+        }
+    }
+
+    /// Makes room for another; what is being answered is cut off.
+    pub(super) fn give_way(self) {
+        if !matches!(self.state, State::Answered { .. }) {
+            turn_away(self.socket.as_fd());
+        }
+    }
+
+    fn fail(&mut self, fault: &Fault, now: Duration) {
+        self.answer(&refused(&fault.to_string(), fault.help()), now);
+    }
+
+    fn answer(&mut self, reply: &Value, now: Duration) {
+        let mut reply = format!("{reply}\n").into_bytes();
+        if reply.len() > MOST_REPLY {
+            let error = format!("the reply would have {} octets; {MOST_REPLY} are allowed", reply.len());
+            reply = format!("{}\n", refused(&error, "")).into_bytes();
+        }
+        self.state = State::Answered { reply, sent: 0, until: now + PATIENCE };
+        self.write();
+    }
+
+    fn write(&mut self) {
+        let State::Answered { reply, sent, .. } = &mut self.state else { return };
+        while *sent < reply.len() {
+            match wire::send(self.socket.as_fd(), &reply[*sent..], &[]) {
+                Ok(Some(octets)) => *sent += octets,
+                Ok(None) => return,
+                Err(_) => break,
+            }
+        }
+        self.end();
+    }
+
+    /// The descriptor stays open until the server lets go of it, so that whoever polls it now polls no other.
+    fn end(&mut self) {
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+        self.state = State::Over;
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Fault {
+    fn help(&self) -> &'static str {
+        match self {
+            Self::Forbidden(_) | Self::FilesForbidden(_) => "run the command as root, with sudo for one",
+            Self::Request(_) => "the command and the daemon are not of one version: restart the daemon",
+            Self::TooLong
+            | Self::TooSlow
+            | Self::MoreThanOne
+            | Self::TooManyFiles
+            | Self::FilesLost
+            | Self::FilesUnasked
+            | Self::Handed(_) => "docs/control-protocol.md says what a request is",
+        }
+    }
+}
+
+/// Who may change things: root, and whoever runs the daemon.
+pub(super) struct MayChange {
+    pub own: u32,
+}
+
+impl MayChange {
+    pub(super) fn allows(&self, peer: &Peer) -> bool {
+        peer.uid == 0 || peer.uid == self.own
+    }
+
+    fn words(&self, peer: &Peer) -> String {
+        match self.own {
+            0 => format!("root (not uid {})", peer.uid),
+            own => format!("root and uid {own} (not uid {})", peer.uid),
+        }
+    }
+}
+
+enum Reading {
+    Unfinished,
+    Whole,
+    Gone,
+}
+
+/// Reads what is there.
+fn read(
+    socket: BorrowedFd<'_>,
+    received: &mut Vec<u8>,
+    files: &mut Vec<OwnedFd>,
+    peer: &Peer,
+    may_change: &MayChange,
+) -> Result<Reading, Fault> {
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        let piece = match wire::receive(socket, &mut buffer) {
+            Ok(Some(piece)) => piece,
+            Ok(None) => return Ok(Reading::Unfinished),
+            Err(_) => return Ok(Reading::Gone),
+        };
+        if piece.truncated {
+            return Err(Fault::FilesLost);
+        }
+        if !piece.files.is_empty() && !may_change.allows(peer) {
+            return Err(Fault::FilesForbidden(may_change.words(peer)));
+        }
+        files.extend(piece.files);
+        if files.len() > MOST_LISTS + 1 {
+            return Err(Fault::TooManyFiles);
+        }
+        // The end of all it says is the end of its request.
+        if piece.octets == 0 {
+            return Ok(if received.is_empty() { Reading::Gone } else { Reading::Whole });
+        }
+        received.extend(&buffer[..piece.octets]);
+        if let Some(end) = received.iter().position(|octet| *octet == b'\n') {
+            return whole(received.len(), end + 1);
+        }
+        if received.len() > MOST_REQUEST {
+            return Err(Fault::TooLong);
+        }
+    }
+}
+
+fn whole(received: usize, line: usize) -> Result<Reading, Fault> {
+    if line > MOST_REQUEST {
+        Err(Fault::TooLong)
+    } else if line < received {
+        Err(Fault::MoreThanOne)
+    } else {
+        Ok(Reading::Whole)
+    }
+}
+
+fn judge(
+    line: &[u8],
+    files: &[OwnedFd],
+    peer: &Peer,
+    may_change: &MayChange,
+) -> Result<(Request, Vec<Sealed>), Fault> {
+    let request = Request::parse(line)?;
+    if request.changes() && !may_change.allows(peer) {
+        return Err(Fault::Forbidden(may_change.words(peer)));
+    }
+    if !files.is_empty() && !request.hands_over_files() {
+        return Err(Fault::FilesUnasked);
+    }
+    let sealed: Result<Vec<_>, _> =
+        (0..).zip(files).map(|(number, file)| Sealed::check(number, file)).collect();
+    Ok((request, sealed?))
+}
+
+/// Tells a client that there is no room for it, if its socket takes so much at once.
+pub(super) fn turn_away(socket: BorrowedFd<'_>) {
+    let error = format!("{MOST_CLIENTS} clients are connected: no more are taken");
+    let reply = format!("{}\n", refused(&error, "try again in a moment"));
+    let _ = wire::send(socket, reply.as_bytes(), &[]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::seal;
+    use serde_json::json;
+    use std::io::{BufRead, BufReader, Write};
+    use std::os::unix::net::UnixStream;
+
+    const ROOT: MayChange = MayChange { own: 0 };
+    const START: Duration = Duration::from_secs(1000);
+
+    struct Pair {
+        theirs: UnixStream,
+        ours: Connection,
+    }
+
+    impl Pair {
+        fn with_uid(uid: u32) -> Self {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            let peer = Peer { pid: 1, uid, gid: uid };
+            Self { theirs, ours: Connection::new(ours.into(), peer, START) }
+        }
+
+        fn send(&mut self, line: &str, may_change: &MayChange) -> Option<(Request, Vec<Sealed>)> {
+            self.theirs.write_all(line.as_bytes()).unwrap();
+            self.ours.advance(may_change, START)
+        }
+
+        fn answer(self) -> Value {
+            let mut line = String::new();
+            BufReader::new(self.theirs).read_line(&mut line).unwrap();
+            serde_json::from_str(&line).unwrap()
+        }
+    }
+
+    #[test]
+    fn who_may_change_things_are_root_and_the_user_of_the_daemon() {
+        for (uid, own, allowed) in
+            [(0, 0, true), (1000, 0, false), (0, 990, true), (990, 990, true), (991, 990, false)]
+        {
+            for request in [Request::Reload {}, Request::Status {}] {
+                let mut pair = Pair::with_uid(uid);
+                let asked = pair.send(&request.to_line(), &MayChange { own });
+                assert_eq!(asked.is_some(), allowed || !request.changes(), "{uid} {own} {request:?}");
+                if asked.is_none() {
+                    let answer = pair.answer();
+                    assert_eq!(answer["ok"], false);
+                    let error = answer["error"].as_str().unwrap();
+                    assert!(
+                        error.starts_with("only root") && error.contains(&format!("not uid {uid}")),
+                        "{error}"
+                    );
+                    assert!(answer["help"].as_str().unwrap().contains("as root"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn files_are_taken_only_from_who_may_change_things() {
+        for (uid, allowed) in [(0, true), (1000, false)] {
+            let mut pair = Pair::with_uid(uid);
+            let file = seal(&b"text"[..]).unwrap();
+            let line = Request::Apply {}.to_line();
+            wire::send(pair.theirs.as_fd(), line.as_bytes(), &[file.as_fd()]).unwrap();
+            let asked = pair.ours.advance(&ROOT, START);
+            assert_eq!(asked.map(|(_, files)| files[0].read().unwrap()), allowed.then(|| b"text".to_vec()));
+        }
+    }
+
+    #[test]
+    fn a_request_may_come_octet_by_octet_within_ten_seconds() {
+        let mut pair = Pair::with_uid(1000);
+        let line = Request::Names {}.to_line();
+        let (last, first) = line.as_bytes().split_last().unwrap();
+        for octet in first {
+            assert!(pair.send(&char::from(*octet).to_string(), &ROOT).is_none());
+        }
+        pair.ours.expire(START + PATIENCE - Duration::from_millis(1));
+        assert!(!pair.ours.is_over());
+        let asked = pair.send(&char::from(*last).to_string(), &ROOT);
+        assert_eq!(asked.map(|(request, _)| request), Some(Request::Names {}));
+        assert_eq!(pair.ours.deadline(), None);
+
+        let mut slow = Pair::with_uid(1000);
+        assert!(slow.send("{", &ROOT).is_none());
+        assert_eq!(slow.ours.deadline(), Some(START + PATIENCE));
+        slow.ours.expire(START + PATIENCE);
+        assert!(slow.ours.is_over());
+        assert!(slow.answer()["error"].as_str().unwrap().contains("within 10 seconds"));
+    }
+
+    #[test]
+    fn a_reply_that_is_not_read_is_given_up_after_ten_seconds() {
+        let mut pair = Pair::with_uid(1000);
+        assert!(pair.send(&Request::Names {}.to_line(), &ROOT).is_some());
+        pair.ours.reply(&json!({ "ok": true, "text": "x".repeat(4 << 20) }), START);
+        assert_eq!(pair.ours.interest(), PollFlags::POLLOUT);
+        pair.ours.expire(START + PATIENCE - Duration::from_millis(1));
+        assert!(!pair.ours.is_over());
+        pair.ours.expire(START + PATIENCE);
+        assert!(pair.ours.is_over());
+    }
+
+    #[test]
+    fn a_reply_beyond_the_limit_becomes_an_error() {
+        let mut pair = Pair::with_uid(0);
+        assert!(pair.send(&Request::Names {}.to_line(), &ROOT).is_some());
+        pair.ours.reply(&json!({ "ok": true, "text": "x".repeat(MOST_REPLY) }), START);
+        let answer = pair.answer();
+        assert_eq!(answer["ok"], false);
+        assert!(answer["error"].as_str().unwrap().contains("16777216 are allowed"), "{answer}");
+    }
+
+    #[test]
+    fn only_a_client_that_waits_is_answered_and_once() {
+        let mut pair = Pair::with_uid(0);
+        pair.ours.reply(&json!({ "ok": true, "number": 1 }), START);
+        assert!(pair.send(&Request::Ping {}.to_line(), &ROOT).is_some());
+        pair.ours.reply(&json!({ "ok": true, "number": 2 }), START);
+        pair.ours.reply(&json!({ "ok": true, "number": 3 }), START);
+        assert_eq!(pair.answer()["number"], 2);
+    }
+}
