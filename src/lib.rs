@@ -22,3 +22,4 @@ pub mod ruleset;
 pub mod site;
 pub mod store;
 pub mod types;
+pub mod worker;

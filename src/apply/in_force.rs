@@ -41,7 +41,10 @@ pub enum Added {
 
 impl InForce {
     /// What was just settled.
-    pub fn of(want: Ruleset, settled: &Settled, now: Duration) -> Self {
+    pub fn of(mut want: Ruleset, settled: &Settled, now: Duration) -> Self {
+        if let Some(before) = &settled.before {
+            keep_longer_lives(&mut want, before);
+        }
         let (exchanged, generation) = (settled.exchanged.clone(), settled.generation);
         Self { want, since: now, exchanged, generation, forgot: now }
     }
@@ -170,6 +173,20 @@ impl InForce {
                 wanted.get(key).and_then(|value| value.timeout).is_some_and(|timeout| timeout <= elapsed)
             };
             elements.retain(|key, value| !ended(key) || value.timeout.is_none_or(|left| left > SHORT_LIFE));
+        }
+    }
+}
+
+/// What lives longer in the kernel than was wanted was left to live.
+fn keep_longer_lives(want: &mut Ruleset, before: &Ruleset) {
+    for (name, set) in want.sets.iter_mut().filter(|(_, set)| holds_names(set)) {
+        let (Elements::Known(wanted), Some(before)) = (&mut set.elements, before.sets.get(name)) else {
+            continue;
+        };
+        let Some(held) = before.elements.known() else { continue };
+        for (key, value) in wanted {
+            let longer = held.get(key).filter(|held| *held == value).and_then(|held| held.timeout);
+            value.timeout = value.timeout.max(longer);
         }
     }
 }

@@ -9,6 +9,7 @@ mod report;
 mod services;
 mod show;
 mod status;
+mod worker;
 
 use crate::site;
 use clap::{Args, Parser, Subcommand};
@@ -43,6 +44,7 @@ enum Verb {
     Status(status::StatusArgs),
     Services(services::ServicesArgs),
     Flush(flush::FlushArgs),
+    Worker(worker::WorkerArgs),
 }
 
 /// Where the policy comes from.
@@ -95,6 +97,7 @@ pub fn main() -> ExitCode {
         Verb::Status(args) => status::run(&args),
         Verb::Services(args) => services::run(&args),
         Verb::Flush(args) => flush::run(&args),
+        Verb::Worker(args) => worker::run(&args),
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Inputs, report};
 use crate::apply;
 use crate::diag::Findings;
 use crate::host::clock;
-use crate::model::{LearnedAddress, management};
+use crate::model::{Kept, management};
 use crate::netlink::NfTables;
 use crate::plan::diff;
 use crate::ruleset::Ruleset;
@@ -105,7 +105,7 @@ fn compared(wanted: &Ruleset, held: &Ruleset) -> (String, bool) {
     (format!("differs (to mend: {first}); `portgrave apply` mends it"), true)
 }
 
-fn names(store: &Store) -> Vec<(String, Vec<LearnedAddress>)> {
+fn names(store: &Store) -> Vec<(String, Vec<Kept>)> {
     let (Ok(names), Ok(now)) = (store.names(), lookups::moment()) else { return Vec::new() };
     remaining(&names, &now).into_iter().map(|(name, left)| (name.to_string(), left)).collect()
 }
@@ -125,16 +125,12 @@ fn is_management(generation: &Generation) -> bool {
     generation.inputs.iter().any(|input| input.name == management::NAME)
 }
 
-fn name_json((name, left): &(String, Vec<LearnedAddress>)) -> Value {
-    let address = |learned: &LearnedAddress| json!({ "address": learned.address, "remaining_seconds": learned.remaining.as_secs() });
+fn name_json((name, left): &(String, Vec<Kept>)) -> Value {
+    let address = |learned: &Kept| json!({ "address": learned.address, "remaining_seconds": learned.remaining.as_secs() });
     json!({ "name": name, "addresses": left.iter().map(address).collect::<Vec<_>>() })
 }
 
-fn print(
-    generation: &Result<Option<Generation>, StoreError>,
-    kernel: String,
-    names: &[(String, Vec<LearnedAddress>)],
-) {
+fn print(generation: &Result<Option<Generation>, StoreError>, kernel: String, names: &[(String, Vec<Kept>)]) {
     match generation {
         Ok(Some(generation)) => {
             let files: Vec<&str> = generation.inputs.iter().map(|input| input.name.as_str()).collect();

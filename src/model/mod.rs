@@ -35,7 +35,7 @@ pub use question::{End, Host, Question, QuestionError, Way, protocol_name};
 pub use resolve::resolve;
 pub use resolved::{
     Action, Baseline, BaselineRule, DefaultAction, Defaults, Exception, ForwardDefault, Group, ListRef,
-    Member, NamePolicy, PeerPart, Peers, Policy, Rule, RuleDirection, Source, User,
+    LogPolicy, Member, NamePolicy, PeerPart, Peers, Policy, Rule, RuleDirection, Source, User,
 };
 pub use verdict::{Decision, Verdict, verdict};
 

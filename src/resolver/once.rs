@@ -55,7 +55,7 @@ fn take(lookups: &mut Lookups, ended: Vec<Ended>) {
 }
 
 /// Waits for the first event, but not for longer than until `ends`.
-fn ready(client: &Client, ends: Instant) -> io::Result<Vec<bool>> {
+pub(super) fn ready(client: &Client, ends: Instant) -> io::Result<Vec<bool>> {
     let until = client.next_deadline().map_or(ends, |deadline| deadline.min(ends));
     let wait = until.saturating_duration_since(Instant::now());
     // Rounded up: a wait that ends a moment early would spin.

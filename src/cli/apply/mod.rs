@@ -5,9 +5,8 @@ mod outcome;
 use super::{Inputs, report};
 use crate::apply::{ApplyError, settle};
 use crate::compile::Features;
-use crate::host::clock;
 use crate::netlink::{KernelError, NfTables};
-use crate::resolver::book::Book;
+use crate::resolver::names;
 use crate::site::lookups::{self, LookedUp};
 use crate::site::{Context, Failure, change, committed};
 use crate::store::{Names, Store};
@@ -76,27 +75,22 @@ impl Run<'_> {
         if stop.load(Ordering::Relaxed) {
             self.outcome.names.push("interrupted: no name was looked up".into());
         } else {
-            self.look_up(&store, &known);
+            self.look_up(&store, known);
         }
         self.report();
         // Everything is written: giving back each value of a large ruleset would only take time.
         std::process::exit(0)
     }
 
-    /// The last known addresses, in force from the first moment.
-    fn known_names(&mut self, store: &Store) -> Book {
-        if self.args.inputs.names.is_some() {
-            return Book::from_remaining(&self.context.book.names, clock::since_boot());
-        }
-        lookups::recall(&mut self.context, store)
+    /// The last known addresses, in force from the first moment; `None` where a file gives them.
+    fn known_names(&mut self, store: &Store) -> Option<names::Names> {
+        self.args.inputs.names.is_none().then(|| lookups::recall(&mut self.context, store))
     }
 
     /// Asks for all names. The rules are in force whatever comes of it.
-    fn look_up(&mut self, store: &Store, known: &Book) {
-        let asks = self.args.inputs.names.is_none() && !self.args.names_wait.is_zero();
-        if !asks || self.context.policy.names.is_empty() {
-            return;
-        }
+    fn look_up(&mut self, store: &Store, known: Option<names::Names>) {
+        let asks = !self.args.names_wait.is_zero() && !self.context.policy.names.is_empty();
+        let Some(known) = known.filter(|_| asks) else { return };
         match lookups::look_up(&self.context, known, self.args.names_wait) {
             Ok(looked_up) => {
                 if let Err(problem) = self.take_names(store, &looked_up) {
@@ -111,7 +105,7 @@ impl Run<'_> {
     /// Puts answers into the kernel's sets and into the store.
     fn take_names(&mut self, store: &Store, looked_up: &LookedUp) -> Result<(), String> {
         let refused = |error: ApplyError| format!("the addresses of names are not in force: {error}");
-        self.context.book.names = looked_up.book.remaining(looked_up.now);
+        self.context.book.names = looked_up.names.book_now(looked_up.now);
         let compiled = self.context.compile(&Features::ALL);
         let want = compiled.map_err(|_| "the addresses of names are too many to be compiled".to_owned())?;
         let mut committed = || {
@@ -129,7 +123,7 @@ impl Run<'_> {
                 left.as_secs()
             )
         });
-        let names = Names { written: lookups::moment().ok(), names: self.context.book.names.clone() };
+        let names = Names { written: lookups::moment().ok(), names: looked_up.names.kept(looked_up.now) };
         store
             .keep_names(&names)
             .map_err(|error| format!("learned addresses are not kept for the next start: {error}"))

@@ -13,6 +13,11 @@ pub enum Warning {
         failure: Failure,
         held: usize,
     },
+    /// Its servers have said for long enough that there is no such name.
+    Gone {
+        name: HostName,
+        held: usize,
+    },
     /// Addresses that no name may have; `all` if the name is left without any.
     Refused {
         name: HostName,
@@ -52,6 +57,12 @@ impl fmt::Display for Warning {
             }
             Self::Unanswered { name, failure, held } => {
                 write!(f, "{name}: {failure}; what was learnt stays in use: {}", addresses(*held))
+            }
+            Self::Gone { name, held: 0 } => {
+                write!(f, "{name}: it has gone from DNS; a rule matches nobody by this name")
+            }
+            Self::Gone { name, held } => {
+                write!(f, "{name}: it has gone from DNS; what was learnt runs out: {}", addresses(*held))
             }
             Self::Refused { name, addresses, all } => {
                 write!(f, "{name}: refused")?;
