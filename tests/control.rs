@@ -127,7 +127,9 @@ fn serve(mut server: Server, switches: &Switches) {
         for incoming in server.advance(&ready, now) {
             match &incoming.request {
                 Request::Reload {} => reloads.push(incoming.client),
-                _ => server.reply(incoming.client, &outcome(incoming), now),
+                Request::Ping {} | Request::Status {} | Request::Names {} | Request::Apply {} => {
+                    server.reply(incoming.client, &outcome(incoming), now);
+                }
             }
         }
         if switches.answer_reloads.load(Ordering::SeqCst) {

@@ -87,7 +87,7 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    log_if_asked();
+    host::log::start(None);
     match cli.verb {
         Verb::Check(args) => check::run(&args),
         Verb::Show(args) => show::run(&args),
@@ -98,14 +98,5 @@ pub fn main() -> ExitCode {
         Verb::Services(args) => services::run(&args),
         Verb::Flush(args) => flush::run(&args),
         Verb::Worker(args) => worker::run(&args),
-    }
-}
-
-/// `PORTGRAVE_LOG=debug` tells on standard error what is done and when; the syntax is that of tracing's `EnvFilter`.
-fn log_if_asked() {
-    const VARIABLE: &str = "PORTGRAVE_LOG";
-    if std::env::var_os(VARIABLE).is_some() {
-        let filter = tracing_subscriber::EnvFilter::from_env(VARIABLE);
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     }
 }
