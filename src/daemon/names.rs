@@ -105,7 +105,9 @@ impl Learning {
 
     pub(super) fn suspended(&mut self, by: Duration, now: Duration) -> Vec<Action> {
         let change = self.names.suspended(by, now);
-        self.gather(change)
+        let mut actions = vec![Action::StoodStill(by)];
+        actions.extend(self.gather(change));
+        actions
     }
 
     pub(super) fn worker_ended(&mut self, now: Duration) -> Vec<Action> {

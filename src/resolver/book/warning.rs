@@ -46,6 +46,20 @@ pub enum Warning {
     },
 }
 
+impl Warning {
+    /// The name that it is about, if it is one.
+    pub fn name(&self) -> Option<&HostName> {
+        match self {
+            Self::Unanswered { name, .. }
+            | Self::Gone { name, .. }
+            | Self::Refused { name, .. }
+            | Self::AnswerCap { name, .. }
+            | Self::NameCap { name, .. } => Some(name),
+            Self::RuleCap { .. } | Self::Cap { .. } => None,
+        }
+    }
+}
+
 /// How many refused addresses a warning shows.
 const SHOWN: usize = 8;
 
