@@ -75,7 +75,11 @@ fn suffix(reader: &mut Reader, value: &Value<'_>) -> Option<Suffix> {
     let plain = text.trim_start_matches(['~', '*', '.']);
     let message = match error {
         HostNameError::Wildcard => format!("\"{text}\": a suffix has no wildcard"),
-        error => format!("\"{text}\": {error}"),
+        HostNameError::OneLabel
+        | HostNameError::Length
+        | HostNameError::Characters
+        | HostNameError::ReadsAsAddress
+        | HostNameError::SpecialUse(_) => format!("\"{text}\": {error}"),
     };
     let help = if plain != text && plain.parse::<Suffix>().is_ok() {
         format!("write \"{plain}\": it stands for itself and for all names below it")
