@@ -173,6 +173,11 @@ impl Names {
         self.book.lives(ms(now))
     }
 
+    /// A name that has this address.
+    pub fn name_of(&self, address: IpAddr) -> Option<&HostName> {
+        self.book.name_of(address)
+    }
+
     /// For the state file.
     pub fn kept(&self, now: Duration) -> BTreeMap<HostName, Vec<Kept>> {
         self.book.kept(ms(now))
