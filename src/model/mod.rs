@@ -28,7 +28,7 @@ mod verdict;
 pub use answer::{Answer, Undecided, answer};
 pub use book::{AddressBook, BROADCAST, Kept, LearnedAddress, Seen};
 pub use covered::covered;
-pub use domains::{advice, all_servers, open_networks, servers_of};
+pub use domains::{advice, all_servers, default_servers, open_networks, servers_of};
 pub use matching::Missing;
 pub use packet::Packet;
 pub use question::{End, Host, Question, QuestionError, Way, protocol_name};

@@ -52,27 +52,27 @@ pub fn look_up(context: &Context, mut names: Names, wait: Duration) -> io::Resul
     Ok(LookedUp { names, now, warnings: told(context, &change.warnings) })
 }
 
+/// A warning; where a name is left without addresses since all were refused, with the lines to write if they are meant.
+pub fn advised(context: &Context, warning: &Warning) -> String {
+    let mut text = warning.to_string();
+    if let Warning::Refused { name, addresses, all: true } = warning {
+        let addresses: Vec<IpAddr> = addresses.iter().map(|(address, _)| *address).collect();
+        for line in advice(&context.book, name, &addresses).iter().flat_map(|advice| advice.lines()) {
+            text += &format!("\n  {line}");
+        }
+    }
+    text
+}
+
 /// Each warning; names of which nothing is known for one reason share theirs.
 fn told(context: &Context, warnings: &[Warning]) -> Vec<String> {
     let mut unknown: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut lines = Vec::new();
     for warning in warnings {
-        match warning {
-            Warning::Unanswered { name, failure, held: 0 } => {
-                unknown.entry(failure.to_string()).or_default().push(name.as_str());
-            }
-            Warning::Refused { name, addresses, all: true } => {
-                let addresses: Vec<IpAddr> = addresses.iter().map(|(address, _)| *address).collect();
-                let advice = advice(&context.book, name, &addresses).map(|advice| format!("; {advice}"));
-                lines.push(format!("{warning}{}", advice.unwrap_or_default()));
-            }
-            Warning::Unanswered { .. }
-            | Warning::Gone { .. }
-            | Warning::Refused { .. }
-            | Warning::AnswerCap { .. }
-            | Warning::NameCap { .. }
-            | Warning::RuleCap { .. }
-            | Warning::Cap { .. } => lines.push(warning.to_string()),
+        if let Warning::Unanswered { name, failure, held: 0 } = warning {
+            unknown.entry(failure.to_string()).or_default().push(name.as_str());
+        } else {
+            lines.push(advised(context, warning));
         }
     }
     for (failure, names) in unknown {
