@@ -163,7 +163,10 @@ fn answers_in(namespace: Namespace, test: &str) {
         match next(&mut worker).unwrap() {
             FromWorker::Counters(counters) if counters.udp_asked == 8 => break counters,
             FromWorker::Counters(_) => {}
-            other => panic!("{other:?}"),
+            other @ (FromWorker::Ready(_)
+            | FromWorker::Refused { .. }
+            | FromWorker::Ended { .. }
+            | FromWorker::Denied { .. }) => panic!("{other:?}"),
         }
     };
     assert_eq!(counters, Counters { udp_asked: 8, tcp_asked: 4, ..Counters::default() });
@@ -211,7 +214,7 @@ fn walls_in(namespace: Namespace, test: &str, uid: Option<u32>) {
     assert_eq!((status["NoNewPrivs"].as_str(), status["Seccomp"].as_str()), ("1", "2"));
     assert_eq!(status["Threads"], "1");
     let uid = uid.unwrap_or(raised.uid);
-    assert_eq!(raised.uid, uid);
+    assert_eq!((raised.uid, portgrave::worker::uid().unwrap()), (uid, uid));
     assert_eq!(status["Uid"], format!("{uid}\t{uid}\t{uid}\t{uid}"));
     let gid = uid;
     assert_eq!(status["Gid"], format!("{gid}\t{gid}\t{gid}\t{gid}"));
@@ -457,7 +460,9 @@ fn denied(worker: &mut Worker) -> (Vec<Record>, u64) {
         match next(worker).unwrap() {
             FromWorker::Denied { records, lost } => return (records, lost),
             FromWorker::Counters(_) => {}
-            other => panic!("{other:?}"),
+            other @ (FromWorker::Ready(_) | FromWorker::Refused { .. } | FromWorker::Ended { .. }) => {
+                panic!("{other:?}")
+            }
         }
     }
 }
@@ -513,7 +518,7 @@ fn a_flood_of_logged_packets_is_counted_whole_and_keeps_nobody_from_dns() {
                     lost += more;
                 }
                 FromWorker::Counters(_) => {}
-                other => panic!("{other:?}"),
+                other @ (FromWorker::Ready(_) | FromWorker::Refused { .. }) => panic!("{other:?}"),
             }
         }
         slowest = slowest.max(asked_at.elapsed());
@@ -533,6 +538,65 @@ fn a_flood_of_logged_packets_is_counted_whole_and_keeps_nobody_from_dns() {
 }
 
 #[test]
+fn while_the_agent_does_not_read_answers_are_kept_and_logged_packets_counted() {
+    if ran_inside(
+        Namespace::Network,
+        "while_the_agent_does_not_read_answers_are_kept_and_logged_packets_counted",
+    ) {
+        return;
+    }
+    loopback_up();
+    log_rules();
+    let (mut worker, _) = ready(Some(observe::open(77).unwrap()));
+    let pid = worker.pid();
+    let mut asked = 0;
+    let mut full = 0;
+    // Full, and asleep all the same: it takes no more before something is read.
+    while full < 3 {
+        let ask = ToWorker::Ask {
+            name: format!("host{asked}.example").parse().unwrap(),
+            family: Family::V4,
+            servers: vec![],
+        };
+        match worker.send(&ask) {
+            Ok(()) => (asked, full) = (asked + 1, 0),
+            Err(Refusal::Full) if sleeps(pid) => full += 1,
+            Err(Refusal::Full) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let before = switches(pid);
+    packets(10);
+    let began = Instant::now();
+    while switches(pid) == before {
+        assert!(began.elapsed() < PATIENT, "nothing was logged");
+    }
+    let (mut answers, mut lost) = (0, 0);
+    while answers < asked || lost == 0 {
+        match next(&mut worker).unwrap() {
+            FromWorker::Ended { .. } => answers += 1,
+            FromWorker::Denied { records, lost: more } => {
+                assert_eq!(records, []);
+                lost += more;
+            }
+            other @ (FromWorker::Ready(_) | FromWorker::Refused { .. } | FromWorker::Counters(_)) => {
+                panic!("{other:?}")
+            }
+        }
+    }
+    assert_eq!((answers, lost), (asked, 10));
+    println!("{asked} questions waited");
+}
+
+fn sleeps(pid: u32) -> bool {
+    status(pid)["State"].starts_with('S')
+}
+
+fn switches(pid: u32) -> u64 {
+    status(pid)["voluntary_ctxt_switches"].parse().unwrap()
+}
+
+#[test]
 fn an_idle_worker_sleeps() {
     if ran_inside(Namespace::Network, "an_idle_worker_sleeps") {
         return;
@@ -545,17 +609,13 @@ fn an_idle_worker_sleeps() {
     // The counters come a moment later; then nothing is left to say.
     while !matches!(next(&mut worker).unwrap(), FromWorker::Counters(_)) {}
     let pid = worker.pid();
-    let switches = || {
-        let status = status(pid);
-        status["voluntary_ctxt_switches"].parse::<u64>().unwrap()
-    };
     let until_asleep = Instant::now();
-    while !status(pid)["State"].starts_with('S') {
+    while !sleeps(pid) {
         assert!(until_asleep.elapsed() < PATIENT, "it never sleeps");
     }
-    let before = switches();
+    let before = switches(pid);
     std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(switches(), before, "it woke up without a reason");
+    assert_eq!(switches(pid), before, "it woke up without a reason");
     let memory = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let pss = memory.lines().find(|line| line.starts_with("Pss:")).unwrap();
     println!("idle: {pss}");

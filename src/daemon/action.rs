@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 pub(super) enum Action {
     /// Read the files, and put them in force.
     Reload(Cause),
+    /// Put the built-in policy in force.
+    Manage,
     /// Put in force what a client handed over.
     Take(ClientId, Handed),
     /// Ask the machine again, and put the policy in force under what it says.

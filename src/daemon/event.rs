@@ -8,7 +8,6 @@ use crate::types::HostName;
 use crate::worker::FromWorker;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 pub(super) enum Event {
     /// A deadline may have come.
@@ -20,8 +19,8 @@ pub(super) enum Event {
     WorkerEnded(String),
     /// The machine is not what it was.
     Machine(Machine),
-    /// The clock ran on by so much while nothing did.
-    Suspended(Duration),
+    /// The machine slept: its clock ran on, and nothing else.
+    Suspended,
     Asked {
         client: ClientId,
         request: Request,
@@ -55,6 +54,8 @@ pub(super) enum Machine {
     Servers,
     Users,
     Interfaces,
+    /// Another user asks names.
+    Worker,
 }
 
 impl Machine {
@@ -63,6 +64,7 @@ impl Machine {
             Self::Servers => "resolv.conf has changed",
             Self::Users => "passwd has changed",
             Self::Interfaces => "interfaces or their addresses have changed",
+            Self::Worker => "the user that names are asked as",
         }
     }
 }
@@ -93,8 +95,12 @@ pub(super) struct Changed {
 pub(super) struct InForce {
     pub(super) generation: u64,
     pub(super) rules: usize,
-    pub(super) management: bool,
+    /// The user whose DNS queries the baseline lets out.
+    pub(super) asks_as: u32,
+    pub(super) log_group: Option<u16>,
     pub(super) held_back: Vec<String>,
+    /// The fields of `status` that are of the generation.
+    pub(super) facts: serde_json::Value,
     pub(super) wanted: Wanted,
     pub(super) filter: never::Filter,
     pub(super) servers: Servers,
@@ -103,6 +109,7 @@ pub(super) struct InForce {
 }
 
 /// Whom to ask for a name.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Servers {
     pub(super) default: Vec<SocketAddr>,
     /// Of names with servers of their own.
@@ -117,7 +124,7 @@ impl Servers {
 
 /// What became of addresses that were to be added.
 pub(super) enum Adding {
-    Written(usize),
+    Written,
     NeedsMore,
     Overtaken,
     Refused(String),

@@ -103,8 +103,8 @@ impl Learning {
         self.gather(change)
     }
 
-    pub(super) fn suspended(&mut self, by: Duration, now: Duration) -> Vec<Action> {
-        let change = self.names.suspended(by, now);
+    pub(super) fn suspended(&mut self, now: Duration) -> Vec<Action> {
+        let change = self.names.suspended(now);
         self.gather(change)
     }
 

@@ -15,7 +15,12 @@ fn degraded(state: &State, names: &[NameReport]) -> Vec<String> {
     if let Some((_, report)) = state.last.as_ref().filter(|(_, report)| !report.is_good()) {
         why.push(format!("the last change was {}: the files differ from what is in force", report.outcome));
     }
-    why.extend(state.outdated.iter().map(|text| format!("the machine has changed, and that is not in force: {text}")));
+    why.extend(
+        state
+            .outdated
+            .iter()
+            .map(|text| format!("the machine has changed, and that is not in force: {text}")),
+    );
     why.extend(state.learning.unsaved().map(|error| format!("addresses of names are not kept: {error}")));
     if !state.worker.ready {
         let end = state.worker.last_end.as_deref().unwrap_or("it has not started yet");
@@ -28,7 +33,9 @@ fn degraded(state: &State, names: &[NameReport]) -> Vec<String> {
         let what = match name.state {
             NameState::Ok => continue,
             NameState::Gone => "there is no such name any more",
-            NameState::Failing | NameState::Unknown if name.addresses.is_empty() => "no address is known: it matches nobody",
+            NameState::Failing | NameState::Unknown if name.addresses.is_empty() => {
+                "no address is known: it matches nobody"
+            }
             NameState::Failing => "it cannot be looked up now",
             NameState::Unknown => "nobody has answered yet",
         };

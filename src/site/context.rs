@@ -30,7 +30,7 @@ pub struct Context {
 }
 
 /// A policy with errors, and the texts that they point into.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Unsound {
     pub sources: SourceMap,
     pub findings: Findings,

@@ -35,7 +35,12 @@ fn keeping() -> Keeping {
 
 fn wanted(names: &[&str]) -> Wanted {
     let names = names.iter().map(|text| (name(text), keeping())).collect();
-    Wanted { names, servers: 2, ..Wanted::default() }
+    Wanted { names, ..Wanted::default() }
+}
+
+/// Asked at one server only.
+fn alone(text: &str) -> Wanted {
+    Wanted { alone: [name(text)].into(), ..wanted(&[text]) }
 }
 
 fn rule(text: &str, names: &[&str]) -> (RuleName, BTreeSet<HostName>) {

@@ -7,7 +7,8 @@ const A: &str = "a.example";
 #[test]
 fn every_outcome_has_its_effect_on_lives_and_on_the_next_question() {
     // The address was seen 200 s ago with 160 s left; waits are in seconds.
-    let table: [(Result<&[(&str, u32)], Failure>, u64, (Ms, Ms), Kind); 19] = [
+    type Row<'a> = (Result<&'a [(&'a str, u32)], Failure>, u64, (Ms, Ms), Kind);
+    let table: [Row<'_>; 19] = [
         (Ok(&[("192.0.2.1", 60)]), 360, (60_100, 63_105), Kind::Known),
         (Ok(&[("192.0.2.1", 0)]), 360, (10_000, 10_500), Kind::Known),
         (Ok(&[("192.0.2.1", 90_000)]), 86_700, (3_600_000, 3_675_000), Kind::Known),
@@ -120,7 +121,7 @@ fn a_name_that_is_not_there_is_asked_after_one_two_five_and_fifteen_minutes() {
 type Story<'a> = &'a [(u64, &'a str, Result<&'a [(&'a str, u32)], Failure>)];
 
 fn state_after(servers: usize, story: Story<'_>) -> State {
-    let mut lab = Lab::with(Wanted { servers, ..wanted(&[A]) });
+    let mut lab = Lab::with(if servers == 1 { alone(A) } else { wanted(&[A]) });
     lab.end(A, V6, Err(NXDOMAIN));
     for (second, server, outcome) in story {
         lab.at(*second).end_by(server, A, V4, *outcome);
@@ -167,7 +168,7 @@ fn a_name_is_gone_once_two_servers_have_said_so_three_times_over_ten_minutes() {
 
 #[test]
 fn a_name_is_gone_with_one_warning_and_its_addresses_run_out() {
-    let mut lab = Lab::with(Wanted { servers: 1, ..wanted(&[A]) });
+    let mut lab = Lab::with(alone(A));
     lab.good(A, &[("192.0.2.1", 900)]);
     let mut warnings = Vec::new();
     for second in [100, 200, 700, 800] {
@@ -181,7 +182,7 @@ fn a_name_is_gone_with_one_warning_and_its_addresses_run_out() {
 #[test]
 fn a_name_is_not_gone_while_its_other_family_is_there() {
     for there in [Ok(&[("2001:db8::1", 60)][..]), Err(NODATA)] {
-        let mut lab = Lab::with(Wanted { servers: 1, ..wanted(&[A]) });
+        let mut lab = Lab::with(alone(A));
         for second in [0, 60, 600] {
             lab.at(second).end(A, V4, Err(NXDOMAIN));
         }
@@ -200,7 +201,7 @@ fn after_a_server_has_said_that_there_is_no_such_name_the_others_are_asked_first
     let asks = lab.at(63).asks();
     let from = |family| asks.iter().find(|ask| ask.family == family).unwrap().not_first;
     assert_eq!((from(V4), from(V6)), (Some(address("192.0.2.53")), None));
-    let mut alone = Lab::with(Wanted { servers: 1, ..wanted(&[A]) });
+    let mut alone = Lab::with(alone(A));
     alone.end(A, V4, Err(NXDOMAIN));
     assert!(alone.at(63).asks().iter().all(|ask| ask.not_first.is_none()), "there is no other");
 }
