@@ -554,6 +554,21 @@ fn no_octets_harm_the_server() {
 }
 
 #[test]
+fn the_documents_example_hands_over_a_policy() {
+    let daemon = Daemon::start();
+    let text = include_str!("../docs/control-protocol.md");
+    let (_, example) = text.split_once("```python\n").expect("an example");
+    let (example, _) = example.split_once("```").unwrap();
+    let example = example.replace(portgrave::control::SOCKET, daemon.path.to_str().unwrap());
+    std::fs::write(daemon.dir.path().join("site.toml"), "language = 1\n").unwrap();
+    let mut python = Command::new("python3");
+    let output =
+        python.args(["-c", &example]).current_dir(&daemon.dir).output().expect("python3 is installed");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("'ok': True") && printed.contains("'language = 1\\n'"), "{printed} {output:?}");
+}
+
+#[test]
 fn no_document_harms_its_reader() {
     let daemon = Daemon::start();
     for document in

@@ -15,7 +15,6 @@ mod show;
 mod status;
 mod worker;
 
-use crate::host;
 use crate::site;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -95,7 +94,7 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    host::log::start(None);
+    crate::host::log::start(None);
     match cli.verb {
         Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::run(&args),

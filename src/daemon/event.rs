@@ -8,6 +8,7 @@ use crate::types::HostName;
 use crate::worker::FromWorker;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub(super) enum Event {
     /// A deadline may have come.
@@ -19,8 +20,8 @@ pub(super) enum Event {
     WorkerEnded(String),
     /// The machine is not what it was.
     Machine(Machine),
-    /// The machine slept: its clock ran on, and nothing else.
-    Suspended,
+    /// The machine slept for so long: its clock ran on, and nothing else.
+    Suspended(Duration),
     Asked {
         client: ClientId,
         request: Request,

@@ -103,9 +103,11 @@ impl Learning {
         self.gather(change)
     }
 
-    pub(super) fn suspended(&mut self, now: Duration) -> Vec<Action> {
-        let change = self.names.suspended(now);
-        self.gather(change)
+    pub(super) fn suspended(&mut self, by: Duration, now: Duration) -> Vec<Action> {
+        let change = self.names.suspended(by, now);
+        let mut actions = vec![Action::StoodStill(by)];
+        actions.extend(self.gather(change));
+        actions
     }
 
     pub(super) fn worker_ended(&mut self, now: Duration) -> Vec<Action> {

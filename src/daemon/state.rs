@@ -86,7 +86,7 @@ impl State {
             }
             Event::WorkerEnded(why) => self.worker_ended(why, now),
             Event::Machine(what) => self.machine_changed(what, now),
-            Event::Suspended => self.learning.suspended(now),
+            Event::Suspended(by) => self.learning.suspended(by, now),
             Event::Asked { client, request, handed } => self.asked(client, request, handed, now),
             Event::Changed(changed) => self.changed(*changed, now),
             Event::Added { lives, outcome } => self.added(&lives, outcome, now),

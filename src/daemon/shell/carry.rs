@@ -39,6 +39,10 @@ impl Hands {
                 vec![Event::Added { lives, outcome }]
             }
             Action::Ask { name, family, servers } => self.ask(&ToWorker::Ask { name, family, servers }),
+            Action::StoodStill(by) => {
+                self.engine.stood_still(by);
+                Vec::new()
+            }
             Action::Poll => self.poll(),
             Action::Look => vec![Event::Looked(self.engine.look())],
             Action::Repair => vec![Event::Repaired(self.engine.repair())],

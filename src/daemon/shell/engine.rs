@@ -13,6 +13,7 @@ use crate::site::{self, Context, Inputs, Report, Unsound, names};
 use crate::store::{Generation, HeldBack, Input, Store};
 use crate::types::HostName;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub(super) struct Engine {
     inputs: Inputs,
@@ -133,6 +134,12 @@ impl Engine {
     /// Whether somebody else has committed.
     pub(super) fn moved(&self, generation: GenId) -> bool {
         self.in_force.as_ref().is_some_and(|(_, kept)| !kept.is_current(generation))
+    }
+
+    pub(super) fn stood_still(&mut self, by: Duration) {
+        if let Some((_, kept)) = &mut self.in_force {
+            kept.stood_still(by);
+        }
     }
 
     pub(super) fn look(&mut self) -> Result<Vec<String>, String> {

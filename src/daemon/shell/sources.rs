@@ -48,10 +48,11 @@ impl Sources {
         let ready = self.poll(hands, until.saturating_sub(now));
         let mut events = Vec::new();
         let slept = asleep();
-        if slept.saturating_sub(self.asleep) > SLEPT {
-            events.push(Event::Suspended);
+        let by = slept.saturating_sub(self.asleep);
+        if by > SLEPT {
+            self.asleep = slept;
+            events.push(Event::Suspended(by));
         }
-        self.asleep = slept;
         let [hangup, stop, watch, links, worker] =
             [0, 1, 2, 3, 4].map(|place| ready.get(place).copied().unwrap_or(false));
         if stop && drained(&mut self.stop) {

@@ -206,11 +206,6 @@ impl Book {
         self.names.iter_mut().flatten()
     }
 
-    /// The first of the names that have an address.
-    pub(super) fn name_of(&self, address: IpAddr) -> Option<&HostName> {
-        self.holders_of(address).next().map(|(_, id)| self.name(id))
-    }
-
     fn holders_of(&self, address: IpAddr) -> impl Iterator<Item = (IpAddr, NameId)> {
         self.holders.range((address, NameId::MIN)..=(address, NameId::MAX)).copied()
     }

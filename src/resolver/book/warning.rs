@@ -47,7 +47,7 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// The name that it is of, if it is of one.
+    /// The name that it is about, if it is one.
     pub fn name(&self) -> Option<&HostName> {
         match self {
             Self::Unanswered { name, .. }
@@ -62,20 +62,6 @@ impl Warning {
 
 /// How many refused addresses a warning shows.
 const SHOWN: usize = 8;
-
-impl Warning {
-    /// The name that it is about, if it is one.
-    pub fn name(&self) -> Option<&HostName> {
-        match self {
-            Self::Unanswered { name, .. }
-            | Self::Gone { name, .. }
-            | Self::Refused { name, .. }
-            | Self::AnswerCap { name, .. }
-            | Self::NameCap { name, .. } => Some(name),
-            Self::RuleCap { .. } | Self::Cap { .. } => None,
-        }
-    }
-}
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -198,11 +198,6 @@ impl Names {
         self.book.first_lapse(ms(now))
     }
 
-    /// A name that has this address.
-    pub fn name_of(&self, address: IpAddr) -> Option<&HostName> {
-        self.book.name_of(address)
-    }
-
     pub fn report(&self, now: Duration) -> Vec<NameReport> {
         self.book.ids().map(|id| self.report_of(id, ms(now))).collect()
     }
