@@ -8,7 +8,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod act;
-mod agent;
+pub mod agent;
 pub mod cache;
 pub mod client;
 pub mod dns;
@@ -17,6 +17,7 @@ mod forgery;
 pub mod kernel;
 mod place;
 pub mod real;
+pub mod samples;
 pub mod wire;
 
 pub use act::{Act, Asked, Tcp};
