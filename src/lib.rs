@@ -8,13 +8,17 @@ pub mod apply;
 #[cfg(all(feature = "kernel", feature = "daemon"))]
 pub mod cli;
 pub mod compile;
+pub mod control;
 pub mod diag;
 pub mod host;
 pub mod model;
 pub mod netlink;
+pub mod observe;
 pub mod plan;
 pub mod policy;
 pub mod resolver;
 pub mod ruleset;
+#[cfg(all(feature = "kernel", feature = "daemon"))]
+pub mod site;
 pub mod store;
 pub mod types;

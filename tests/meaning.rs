@@ -5,10 +5,12 @@ mod machine;
 mod random;
 
 use machine::{Machine, Outcome};
-use portgrave::compile::{Features, compile};
+use portgrave::compile::{Features, compile, of_names};
 use portgrave::model::{AddressBook, Decision, Packet, Policy, Verdict, verdict};
-use portgrave::ruleset::Ruleset;
+use portgrave::ruleset::{ElementKey, ElementValue, Ruleset, Set};
 use random::Random;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 const PACKETS: usize = 60;
 
@@ -43,6 +45,47 @@ fn a_random_policy_is_compiled_to_what_it_means() {
     }
     let share = named * 100 / (policies() as usize * PACKETS);
     assert!((20..95).contains(&share), "rules decide {share} % of the packets");
+}
+
+#[test]
+fn a_few_looked_up_addresses_alone_come_to_the_elements_that_the_whole_policy_has_of_them() {
+    let mut elements = 0;
+    let book = random::book();
+    let all: BTreeSet<IpAddr> = book.names.values().flatten().map(|learned| learned.address).collect();
+    for seed in 0..policies() {
+        let mut random = Random::new(seed);
+        let policy = random::policy(&mut random);
+        let few: BTreeSet<IpAddr> = all.iter().copied().filter(|_| random.one_in(3)).collect();
+        let mut part = book.clone();
+        part.names.values_mut().for_each(|held| held.retain(|learned| few.contains(&learned.address)));
+        part.names.retain(|_, held| !held.is_empty());
+        let alone =
+            of_names(&policy, &part, &Features::ALL).unwrap_or_else(|findings| panic!("{findings:?}"));
+        let whole = compiled(&policy, &book);
+        let wanted = of_addresses(&whole, &few);
+        elements += wanted.len();
+        assert_eq!(of_addresses(&alone, &few), wanted, "seed {seed}, {few:?}\n{policy}");
+    }
+    assert!(elements > 100, "{elements} elements of names");
+}
+
+/// The elements of looked-up addresses, by set and key.
+fn of_addresses<'a>(
+    ruleset: &'a Ruleset,
+    few: &BTreeSet<IpAddr>,
+) -> BTreeMap<(&'a str, &'a ElementKey), &'a ElementValue> {
+    let address = |name: &str, key: &ElementKey| {
+        let v4 = key.first.first_chunk::<4>().map(|octets| IpAddr::from(*octets));
+        let v6 = key.first.first_chunk::<16>().map(|octets| IpAddr::from(*octets));
+        if name[..4].contains('4') { v4 } else { v6 }
+    };
+    let of_names = ruleset.sets.iter().filter(|(_, set)| set.timeout.is_some() && !set.dynamic);
+    let elements = |(name, set): (&'a String, &'a Set)| {
+        let known = set.elements.known().into_iter().flatten();
+        known.map(move |(key, value)| ((name.as_str(), key), value))
+    };
+    let all = of_names.flat_map(elements);
+    all.filter(|((name, key), _)| address(name, key).is_some_and(|address| few.contains(&address))).collect()
 }
 
 fn compiled(policy: &Policy, book: &AddressBook) -> Ruleset {

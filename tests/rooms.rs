@@ -17,13 +17,30 @@ const ROOMS: &[(&str, &[&str])] = &[
     // It probes the kernel for the compiler's features, and fills the compiler's sets of adopted connections.
     ("apply", &["compile", "plan", "ruleset", "model", "netlink", "store", "diag", "types"]),
     ("resolver", &["types", "model"]),
+    ("observe", &["types"]),
     ("store", &["model", "ruleset", "types"]),
     ("host", &["diag"]),
+    ("control", &["diag", "types"]),
+    ("worker", &["resolver", "observe", "host", "types", "model", "diag"]),
+    (
+        "site",
+        &[
+            "diag", "types", "policy", "model", "ruleset", "compile", "plan", "netlink", "apply", "resolver",
+            "store", "host",
+        ],
+    ),
+    (
+        "daemon",
+        &[
+            "diag", "types", "policy", "model", "ruleset", "compile", "plan", "netlink", "apply", "resolver",
+            "observe", "worker", "store", "host", "control", "site",
+        ],
+    ),
     (
         "cli",
         &[
             "diag", "types", "policy", "model", "ruleset", "compile", "plan", "netlink", "apply", "resolver",
-            "store", "host",
+            "observe", "worker", "store", "host", "control", "site", "daemon",
         ],
     ),
 ];

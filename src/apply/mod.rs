@@ -1,18 +1,24 @@
 //! The only caller of [`Kernel::commit`]: read, compare, commit, read back, verify; undo what is not what was wanted.
 
 mod adopt;
+mod change;
+mod drift;
 mod gate;
+mod in_force;
 mod probe;
 mod refusal;
 
-pub use adopt::{Connection, adoption};
-pub use gate::Gate;
+pub use adopt::Connection;
+use adopt::adoption;
+pub use change::{Carried, Change, ChangeError};
+use gate::Gate;
+pub use in_force::{Added, InForce, Look};
 pub use probe::features;
 pub use refusal::explain;
 
 use crate::netlink::{GenId, Kernel, KernelError, Refusal, kernel_count};
-use crate::plan::{Held, Op, Plan, Summary, diff, steps};
-use crate::ruleset::{Elements, Ruleset};
+use crate::plan::{Exchanged, Held, Op, Plan, Summary, diff, steps};
+use crate::ruleset::{Element, Elements, Ruleset};
 use std::time::Duration;
 
 /// Sets with more elements are not dumped (a dump is quadratic): what was committed last is known.
@@ -34,6 +40,9 @@ pub struct Settled {
     /// What the kernel held before.
     pub before: Option<Ruleset>,
     pub plan: Plan,
+    /// The id under which it was read back: nobody has committed while that id holds.
+    pub generation: GenId,
+    pub exchanged: Exchanged,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -68,8 +77,10 @@ pub fn settle(
             }
             _ => steps(&plan, want, before.as_ref()),
         };
-        let settled = begun.get_or_insert_with(|| Settled::begin(plan, before));
+        let exchanged = before.as_ref().map(|before| before.exchanged.clone()).unwrap_or_default();
+        let settled = begun.get_or_insert_with(|| Settled::begin(plan, before, generation));
         settled.overtaken = attempt;
+        (settled.generation, settled.exchanged) = (generation, exchanged);
         if batches.iter().all(Plan::is_empty) {
             return Ok(begun.expect("it was begun"));
         }
@@ -84,7 +95,8 @@ pub fn settle(
                 return Err(error);
             }
         }
-        verify(kernel, want, settled.before.as_ref())?;
+        settled.generation = kernel.generation()?;
+        settled.exchanged = verify(kernel, want, settled.before.as_ref())?;
         tracing::debug!("committed and verified");
         return Ok(begun.expect("it was begun"));
     }
@@ -92,9 +104,10 @@ pub fn settle(
 }
 
 impl Settled {
-    fn begin(plan: Plan, before: Option<Held>) -> Self {
+    fn begin(plan: Plan, before: Option<Held>, generation: GenId) -> Self {
         let before = before.map(|before| before.ruleset);
-        Self { summary: plan.summary(before.as_ref()), overtaken: 0, before, plan }
+        let (summary, exchanged) = (plan.summary(before.as_ref()), Exchanged::default());
+        Self { summary, overtaken: 0, before, plan, generation, exchanged }
     }
 }
 
@@ -205,9 +218,15 @@ fn undo(kernel: &mut dyn Kernel, before: Option<&Ruleset>, now: Option<&Held>) -
 }
 
 /// Reads back and compares; what differs is undone.
-fn verify(kernel: &mut dyn Kernel, want: &Ruleset, before: Option<&Ruleset>) -> Result<(), ApplyError> {
+fn verify(
+    kernel: &mut dyn Kernel,
+    want: &Ruleset,
+    before: Option<&Ruleset>,
+) -> Result<Exchanged, ApplyError> {
     let now = read(kernel, &mut || Some(want.clone()))?;
-    let Some(difference) = difference(want, now.as_ref().map(|now| &now.ruleset)) else { return Ok(()) };
+    let Some(difference) = difference(want, now.as_ref().map(|now| &now.ruleset)) else {
+        return Ok(now.map(|now| now.exchanged).unwrap_or_default());
+    };
     let undone = undo(kernel, before, now.as_ref());
     Err(ApplyError::Mismatch { difference, undone })
 }
@@ -217,10 +236,15 @@ fn difference(want: &Ruleset, held: Option<&Ruleset>) -> Option<String> {
     let mut plan = diff(want, held);
     for op in &mut plan.ops {
         if let Op::AddElements { elements, .. } = op {
-            elements.retain(|(_, value)| value.timeout.is_none_or(|timeout| timeout >= SHORT_LIFE));
+            elements.retain(|element| !close_to_its_end(element));
         }
     }
     plan.ops.retain(|op| !matches!(op, Op::AddElements { elements, .. } if elements.is_empty()));
     let changes = plan.summary(held).changes();
     changes.then(|| plan.describe(held).first().map(ToString::to_string).unwrap_or_default())
+}
+
+/// Whether an element may end before it is read back.
+fn close_to_its_end((_, value): &Element) -> bool {
+    value.timeout.is_some_and(|timeout| timeout < SHORT_LIFE)
 }

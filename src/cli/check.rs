@@ -1,6 +1,5 @@
 //! `check`: is the policy sound?
 
-use super::context::{Context, Unsound, nothing_done};
 use super::{Inputs, report};
 use crate::apply::{self, explain};
 use crate::compile::Features;
@@ -8,6 +7,7 @@ use crate::diag::{Finding, Findings, SourceMap, codes, render_junit};
 use crate::host::forwarding;
 use crate::model::{ForwardDefault, Policy};
 use crate::netlink::NfTables;
+use crate::site::{Context, Unsound};
 use clap::Args;
 use serde_json::json;
 use std::path::Path;
@@ -55,15 +55,15 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(unsound) => {
-            print(format, nothing_done(), &unsound.findings, &unsound.sources);
+            print(format, report::nothing_done(), &unsound.findings, &unsound.sources);
             ExitCode::FAILURE
         }
     }
 }
 
 fn checked(args: &CheckArgs) -> Result<Context, Unsound> {
-    let mut context = Context::load(&args.inputs)?;
-    if args.inputs.are_this_machines() {
+    let mut context = Context::load(&args.inputs.site())?;
+    if args.inputs.site().are_this_machines() {
         context.findings.extend(unguarded_forwarding(&context.policy));
     }
     let compiled = context.compile(&Features::ALL);

@@ -2,21 +2,15 @@
 
 mod apply;
 mod check;
-mod committed;
-mod context;
 mod counters;
-mod facts;
 mod flush;
-mod lists;
-mod load;
-mod lookups;
 mod plan;
 mod report;
 mod services;
 mod show;
 mod status;
 
-use crate::host;
+use crate::site;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -72,9 +66,13 @@ struct Inputs {
 }
 
 impl Inputs {
-    /// Whether the policy is meant for the machine on which this runs.
-    fn are_this_machines(&self) -> bool {
-        self.policy.is_empty() && host::root::is_machine(&self.root)
+    fn site(&self) -> site::Inputs {
+        site::Inputs {
+            config: self.config.clone(),
+            policy: self.policy.clone(),
+            root: self.root.clone(),
+            names: self.names.clone(),
+        }
     }
 }
 

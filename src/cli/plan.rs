@@ -1,11 +1,11 @@
 //! `plan`: what `apply` would change.
 
-use super::context::{Context, nothing_done};
-use super::{Inputs, committed, lookups, report};
+use super::{Inputs, report};
 use crate::apply;
 use crate::netlink::NfTables;
 use crate::plan::diff;
 use crate::ruleset::Ruleset;
+use crate::site::{Context, committed, lookups};
 use crate::store::Store;
 use clap::Args;
 use serde_json::json;
@@ -25,10 +25,10 @@ const CHANGES: u8 = 2;
 
 pub(super) fn run(args: &PlanArgs) -> ExitCode {
     let as_json = args.inputs.json;
-    let mut context = match Context::load(&args.inputs) {
+    let mut context = match Context::load(&args.inputs.site()) {
         Ok(context) => context,
         Err(unsound) => {
-            unsound.report(as_json, nothing_done());
+            report::unsound(&unsound, as_json, report::nothing_done());
             return ExitCode::FAILURE;
         }
     };
@@ -48,7 +48,7 @@ pub(super) fn run(args: &PlanArgs) -> ExitCode {
     let want = match context.compile(&crate::compile::Features::ALL) {
         Ok(want) => want,
         Err(more) => {
-            context.unsound(more).report(as_json, nothing_done());
+            report::unsound(&context.unsound(more), as_json, report::nothing_done());
             return ExitCode::FAILURE;
         }
     };
@@ -59,7 +59,7 @@ pub(super) fn run(args: &PlanArgs) -> ExitCode {
         let fields = json!({ "changes": changes, "summary": summary });
         report::object(fields, &context.findings, &context.sources);
     } else {
-        context.warn(false);
+        report::findings(&context.findings, &context.sources);
         for change in &changes {
             report::say(&format!("{change}\n"));
         }

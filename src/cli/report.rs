@@ -1,6 +1,7 @@
 //! How every verb prints: findings on standard error as text, or everything in one JSON object on standard output.
 
 use crate::diag::{Findings, SourceMap, render_json, render_text};
+use crate::site::Unsound;
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
 
@@ -18,6 +19,20 @@ pub(super) fn object(mut fields: Value, findings: &Findings, sources: &SourceMap
         map.insert("findings".into(), render_json(findings, sources));
     }
     say(&format!("{fields:#}\n"));
+}
+
+/// The findings of a policy with errors; the verb's own fields say that nothing was done.
+pub(super) fn unsound(unsound: &Unsound, as_json: bool, fields: Value) {
+    if as_json {
+        object(fields, &unsound.findings, &unsound.sources);
+    } else {
+        findings(&unsound.findings, &unsound.sources);
+    }
+}
+
+/// The fields of a verb that did nothing.
+pub(super) fn nothing_done() -> Value {
+    json!({})
 }
 
 /// A failure that no place in a file stands for.

@@ -1,9 +1,10 @@
 //! `services`: the names that stand for ports.
 
-use super::{Inputs, load, report};
+use super::{Inputs, report};
 use crate::diag::{Finding, Findings, SourceMap, codes, nearest};
 use crate::model::catalogue;
 use crate::policy::{ServiceEntry, parse};
+use crate::site;
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
@@ -94,7 +95,7 @@ fn built_in() -> Vec<Service> {
 
 /// Those of the policy, by name; of several layers the highest counts.
 fn own(inputs: &Inputs) -> Result<BTreeMap<String, Service>, (SourceMap, Findings)> {
-    let loaded = load::load(inputs);
+    let loaded = site::load(&inputs.site());
     let parsed = match parse(&loaded.sources, &loaded.files) {
         Ok(parsed) if !loaded.findings.has_errors() => parsed,
         Ok(_) => return Err((loaded.sources, loaded.findings)),

@@ -1,9 +1,9 @@
 //! `show`: the compiled ruleset.
 
-use super::context::{Context, nothing_done};
 use super::{Inputs, report};
 use crate::compile::Features;
 use crate::ruleset::{Ruleset, element_words};
+use crate::site::Context;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -30,10 +30,10 @@ pub(super) struct ShowArgs {
 
 pub(super) fn run(args: &ShowArgs) -> ExitCode {
     let as_json = args.inputs.json || matches!(args.format, Format::Json);
-    let context = match Context::load(&args.inputs) {
+    let context = match Context::load(&args.inputs.site()) {
         Ok(context) => context,
         Err(unsound) => {
-            unsound.report(as_json, nothing_done());
+            report::unsound(&unsound, as_json, report::nothing_done());
             return ExitCode::FAILURE;
         }
     };
@@ -43,12 +43,12 @@ pub(super) fn run(args: &ShowArgs) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(ruleset) => {
-            context.warn(false);
+            report::findings(&context.findings, &context.sources);
             report::say(&ruleset.to_string());
             ExitCode::SUCCESS
         }
         Err(more) => {
-            context.unsound(more).report(as_json, nothing_done());
+            report::unsound(&context.unsound(more), as_json, report::nothing_done());
             ExitCode::FAILURE
         }
     }

@@ -1,6 +1,6 @@
 //! `status`: what is in force.
 
-use super::{Inputs, committed, load, lookups, report};
+use super::{Inputs, report};
 use crate::apply;
 use crate::diag::Findings;
 use crate::host::clock;
@@ -8,6 +8,7 @@ use crate::model::{LearnedAddress, management};
 use crate::netlink::NfTables;
 use crate::plan::diff;
 use crate::ruleset::Ruleset;
+use crate::site::{self, committed, lookups};
 use crate::store::{Generation, HeldBack, Store, StoreError, remaining};
 use clap::Args;
 use serde_json::{Value, json};
@@ -31,7 +32,7 @@ const AFTER_MANAGEMENT: &str = "write the site's rules in its policy directory (
                                 administrators first; then `portgrave check`, `portgrave apply`";
 
 pub(super) fn run(args: &StatusArgs) -> ExitCode {
-    let loaded = load::load(&args.inputs);
+    let loaded = site::load(&args.inputs.site());
     let store = Store::read_only(&loaded.settings.state_dir);
     let generation = store.in_force();
     let (kernel, differs) = kernel_state(&store, &generation);

@@ -13,12 +13,14 @@ mod containers;
 mod emit;
 mod forward;
 mod key;
+mod names;
 mod peers;
 mod prerouting;
 mod rule_chain;
 mod space;
 
 pub use baseline::ADOPTED_SETS;
+pub use names::of_names;
 
 use crate::diag::{Finding, Findings, Span};
 use crate::model::{AddressBook, Baseline, BaselineRule, Policy, Rule as PolicyRule};

@@ -2,6 +2,7 @@
 //!
 //! The first apply on a live host needs them: connections that are open and permitted are adopted.
 
+use super::netlink::{self, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, malformed, messages, refusal, u32_at};
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvfrom, send, setsockopt,
@@ -9,7 +10,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::collections::BTreeSet;
-use std::io::{self, Error, ErrorKind};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -30,12 +31,6 @@ pub struct Connection {
 }
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
-const NLM_F_REQUEST: u16 = 0x1;
-const NLM_F_DUMP: u16 = 0x300;
-const NLM_F_DUMP_INTR: u16 = 0x10;
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const HEADER: usize = 16;
 
 // TCP states as in the kernel's tcp_states.h.
 const TIME_WAIT: u8 = 6;
@@ -49,10 +44,10 @@ const TRIES: usize = 4;
 /// # Errors
 /// What the kernel says: for one, that it was built without `tcp_diag`, or forbids loading it.
 pub fn read() -> io::Result<Sockets> {
-    let netlink = open()?;
+    let diag = open()?;
     let (mut connections, mut listeners) = (BTreeSet::new(), BTreeSet::new());
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-        for socket in dump(&netlink, family)? {
+        for socket in dump(&diag, family)? {
             if socket.state == LISTEN {
                 listeners.insert(socket.local);
             } else {
@@ -71,12 +66,12 @@ fn open() -> io::Result<OwnedFd> {
     Ok(netlink)
 }
 
-fn dump(netlink: &OwnedFd, family: AddressFamily) -> io::Result<Vec<Socket>> {
+fn dump(diag: &OwnedFd, family: AddressFamily) -> io::Result<Vec<Socket>> {
     let mut found = Vec::new();
     for sequence in 1..=TRIES {
         found.clear();
-        send(netlink.as_raw_fd(), &request(family, sequence as u32), MsgFlags::empty())?;
-        if !receive(netlink, sequence as u32, &mut found)? {
+        send(diag.as_raw_fd(), &request(family, sequence as u32), MsgFlags::empty())?;
+        if !receive(diag, sequence as u32, &mut found)? {
             break;
         }
     }
@@ -87,24 +82,18 @@ fn dump(netlink: &OwnedFd, family: AddressFamily) -> io::Result<Vec<Socket>> {
 fn request(family: AddressFamily, sequence: u32) -> Vec<u8> {
     let states: u32 =
         (1..=LAST_STATE).filter(|state| ![TIME_WAIT, CLOSE].contains(state)).map(|state| 1 << state).sum();
-    let mut bytes = Vec::with_capacity(72);
-    bytes.extend(72u32.to_ne_bytes());
-    bytes.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-    bytes.extend((NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
-    bytes.extend(sequence.to_ne_bytes());
-    bytes.extend([0; 4]);
-    bytes.extend([family as u8, 6, 0, 0]);
-    bytes.extend(states.to_ne_bytes());
-    bytes.resize(72, 0);
-    bytes
+    let mut body = vec![family as u8, 6, 0, 0];
+    body.extend(states.to_ne_bytes());
+    body.resize(56, 0);
+    netlink::dump_request(SOCK_DIAG_BY_FAMILY, sequence, &body)
 }
 
 /// Reads a dump to its end. True if the kernel says that sockets changed meanwhile.
-fn receive(netlink: &OwnedFd, sequence: u32, found: &mut Vec<Socket>) -> io::Result<bool> {
+fn receive(diag: &OwnedFd, sequence: u32, found: &mut Vec<Socket>) -> io::Result<bool> {
     let mut buffer = vec![0; 64 * 1024];
     let mut interrupted = false;
     loop {
-        let (length, sender) = match recvfrom::<NetlinkAddr>(netlink.as_raw_fd(), &mut buffer) {
+        let (length, sender) = match recvfrom::<NetlinkAddr>(diag.as_raw_fd(), &mut buffer) {
             Err(Errno::EINTR) => continue,
             received => received?,
         };
@@ -123,37 +112,6 @@ fn receive(netlink: &OwnedFd, sequence: u32, found: &mut Vec<Socket>) -> io::Res
             }
         }
     }
-}
-
-fn malformed() -> Error {
-    Error::new(ErrorKind::InvalidData, "the kernel's list of sockets cannot be read")
-}
-
-fn refusal(body: &[u8]) -> Error {
-    match body.first_chunk::<4>() {
-        Some(code) => Error::from_raw_os_error(i32::from_ne_bytes(*code).wrapping_neg()),
-        None => malformed(),
-    }
-}
-
-struct Message<'a> {
-    kind: u16,
-    flags: u16,
-    sequence: u32,
-    body: &'a [u8],
-}
-
-/// The messages of a datagram; `None` if a length does not fit.
-fn messages(mut bytes: &[u8]) -> Option<Vec<Message<'_>>> {
-    let mut messages = Vec::new();
-    while !bytes.is_empty() {
-        let length = usize::try_from(u32_at(bytes, 0)?).ok()?;
-        let body = bytes.get(HEADER..length)?;
-        let (kind, flags) = (u16_at(bytes, 4)?, u16_at(bytes, 6)?);
-        messages.push(Message { kind, flags, sequence: u32_at(bytes, 8)?, body });
-        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    Some(messages)
 }
 
 #[derive(Debug, PartialEq)]
@@ -184,14 +142,6 @@ impl Socket {
         let peer = SocketAddr::new(address(24)?, port(6)?);
         Some(Self { state, local, peer, user: u32_at(body, 64)? })
     }
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 #[cfg(test)]

@@ -17,6 +17,24 @@ pub struct LearnedAddress {
     pub remaining: Duration,
 }
 
+/// An address that a name has as it outlives the process: a life and ages, counted from the moment of reading or writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub address: IpAddr,
+    pub remaining: Duration,
+    /// `None`: not known; then failing servers do not prolong its life.
+    pub seen: Option<Seen>,
+    /// The server whose answer had it last.
+    pub server: Option<IpAddr>,
+}
+
+/// How long ago an answer had an address, the first time and the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub first: Duration,
+    pub last: Duration,
+}
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddressBook {
     /// Looked-up names.

@@ -25,7 +25,7 @@ mod subjects;
 mod verdict;
 
 pub use answer::{Answer, Undecided, answer};
-pub use book::{AddressBook, BROADCAST, LearnedAddress};
+pub use book::{AddressBook, BROADCAST, Kept, LearnedAddress, Seen};
 pub use covered::covered;
 pub use matching::Missing;
 pub use packet::Packet;

@@ -1,7 +1,8 @@
 //! The addresses that a looked-up name may never stand for.
 
-use super::AddressBook;
-use crate::types::{AddrRange, Family, merged};
+use super::{AddressBook, Policy};
+use crate::types::{AddrRange, Family, HostName, merged};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
@@ -77,6 +78,40 @@ pub fn may_stand(book: &AddressBook, opened: &[AddrRange], address: IpAddr) -> b
 pub fn is_opened(book: &AddressBook, opened: &[AddrRange], address: IpAddr) -> bool {
     let of_machine = book.own.contains(&address) || book.broadcast.contains(&address);
     opened.iter().any(|range| range.contains(address)) && !of_machine && !is_no_host(address)
+}
+
+/// What names may not stand for on this machine, under a policy.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    machine: AddressBook,
+    opened: BTreeMap<HostName, Vec<AddrRange>>,
+}
+
+impl Filter {
+    pub fn new(policy: &Policy, book: &AddressBook) -> Self {
+        let machine = AddressBook {
+            own: book.own.clone(),
+            connected: book.connected.clone(),
+            broadcast: book.broadcast.clone(),
+            ..AddressBook::default()
+        };
+        let opens = policy.names.iter().filter(|(_, names)| !names.allow_net.is_empty());
+        let opened = opens.map(|(name, names)| (name.clone(), names.allow_net.clone())).collect();
+        Self { machine, opened }
+    }
+
+    /// Why a name may not have an address, if so.
+    pub fn why_not(&self, name: &HostName, address: IpAddr) -> Option<&'static str> {
+        let opened = self.opened.get(name).map_or(&[][..], Vec::as_slice);
+        if may_stand(&self.machine, opened, address) {
+            return None;
+        }
+        let machine = &self.machine;
+        let of_machine = machine.own.contains(&address)
+            || machine.broadcast.contains(&address)
+            || machine.connected.iter().any(|network| network.contains(address));
+        Some(if of_machine { "this machine's own network" } else { "private or special" })
+    }
 }
 
 /// Unspecified, loopback, link-local, multicast, class E and mapped addresses.

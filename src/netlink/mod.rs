@@ -34,6 +34,13 @@ use crate::ruleset::{ElementKey, ElementValue, Ruleset, Set};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GenId(pub u32);
 
+impl GenId {
+    /// The id after one more commit; the kernel never gives 0.
+    pub fn next(self) -> Self {
+        Self(self.0.checked_add(1).unwrap_or(1))
+    }
+}
+
 /// The kernel's refusal of one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {

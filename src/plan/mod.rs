@@ -8,7 +8,7 @@ mod versions;
 pub use describe::{Change, Summary};
 pub use diff::diff;
 pub use steps::steps;
-pub use versions::Held;
+pub use versions::{Exchanged, Held};
 
 use crate::diag::Span;
 use crate::ruleset::{Addresses, BaseChain, Element, ElementKey, Object, ObjectKind, Rule, Set};

@@ -12,11 +12,11 @@ const SECOND: &str = "/b";
 
 /// First names of the sets whose two names are exchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Exchanged(BTreeSet<String>);
+pub struct Exchanged(BTreeSet<String>);
 
 impl Exchanged {
     /// The name in the kernel of a name that is looked at, and the reverse.
-    fn name(&self, name: &str) -> String {
+    pub fn name(&self, name: &str) -> String {
         let first = name.strip_suffix(SECOND).unwrap_or(name);
         if !self.0.contains(first) {
             return name.to_owned();
@@ -35,7 +35,8 @@ impl Exchanged {
         turned
     }
 
-    pub(super) fn plan(&self, mut ops: Vec<Op>) -> Plan {
+    /// Operations under the names in the kernel.
+    pub fn plan(&self, mut ops: Vec<Op>) -> Plan {
         for op in &mut ops {
             self.op(op);
         }
@@ -74,7 +75,7 @@ impl Exchanged {
 #[derive(Clone, Debug, Default)]
 pub struct Held {
     pub ruleset: Ruleset,
-    pub(super) exchanged: Exchanged,
+    pub exchanged: Exchanged,
 }
 
 impl Held {

@@ -140,7 +140,7 @@ impl Content {
             OptRcode::NOERROR => match walk(&lowered(&question.name), &self.records) {
                 Err(failure) => failure,
                 Ok(Walk { addresses, .. }) if !addresses.is_empty() => {
-                    return Judged::Answered(Answer { addresses });
+                    return Judged::Answered(Answer::of(addresses));
                 }
                 Ok(Walk { aliased, .. }) if aliased || self.negative.is_some() => {
                     Failure::NoData { seconds: self.negative }
@@ -153,7 +153,7 @@ impl Content {
             OptRcode::REFUSED => Failure::Refused,
             OptRcode::FORMERR => Failure::FormErr,
             OptRcode::NOTIMP => Failure::NotImp,
-            other => Failure::OtherCode(other.to_int()),
+            other => Failure::OtherCode { code: other.to_int() },
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `getaddrinfo` tells neither a TTL nor a response code and chooses the server by itself, so questions are built
 //! and answers judged here. What judges and keeps is pure (`judge`, `chain`, `course`, `book`); sockets are opened
-//! in `client` and `exchange` alone.
+//! in `exchange` alone, which `client` drives.
 
 pub mod book;
 mod chain;
@@ -10,11 +10,14 @@ mod client;
 mod course;
 mod exchange;
 mod judge;
+pub mod names;
+mod once;
 mod outcome;
 mod question;
 
-pub use client::{Limits, lookup_all};
+pub use client::{Client, Ended, Limits};
 pub use judge::{Ignored, Judged, Transport, judge};
+pub use once::lookup_all;
 pub use outcome::{Answer, Counters, Failure, Lookup, Lookups};
 pub use question::{ENTROPY, Question};
 

@@ -1,17 +1,33 @@
 //! What came of the questions: addresses, or a typed failure.
 
 use crate::types::{Family, HostName};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// The addresses of a name in one family, sorted, each once, with the lowest TTL along its chain of aliases.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Answer {
     /// Address and seconds. A TTL with its top bit set counts as 0 (RFC 2181, 8).
     pub addresses: Vec<(IpAddr, u32)>,
+    /// How many more there were than [`Answer::MOST`].
+    pub left_out: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+impl Answer {
+    /// Of the addresses in a longer answer the lowest are kept.
+    pub const MOST: usize = 1024;
+
+    pub(super) fn of(mut addresses: Vec<(IpAddr, u32)>) -> Self {
+        let left_out = addresses.len().saturating_sub(Self::MOST);
+        addresses.truncate(Self::MOST);
+        Self { addresses, left_out: u32::try_from(left_out).unwrap_or(u32::MAX) }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "failure", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Failure {
     /// The name exists, without addresses of the family. With the seconds for which the zone says so (RFC 2308).
     #[error("it has no addresses")]
@@ -26,8 +42,8 @@ pub enum Failure {
     FormErr,
     #[error("the server does not do such questions (NOTIMP)")]
     NotImp,
-    #[error("the server answered with response code {0}")]
-    OtherCode(u16),
+    #[error("the server answered with response code {code}")]
+    OtherCode { code: u16 },
     #[error("the server does not look up this name (a lame answer)")]
     Lame,
     #[error("its chain of aliases is longer than 16 names")]
@@ -44,6 +60,8 @@ pub enum Failure {
     Unreachable,
     #[error("there is no server to ask")]
     NoServers,
+    #[error("too many questions at once")]
+    TooMany,
 }
 
 impl Failure {
@@ -55,12 +73,13 @@ impl Failure {
 
     /// Whether a server said it, as opposed to silence.
     pub(super) fn is_said(self) -> bool {
-        !matches!(self, Self::Timeout | Self::Unreachable | Self::NoServers)
+        !matches!(self, Self::Timeout | Self::Unreachable | Self::NoServers | Self::TooMany)
     }
 }
 
 /// The end of one question.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Lookup {
     /// The server that answered, or that failed last.
     pub server: Option<SocketAddr>,
@@ -80,7 +99,8 @@ impl Lookups {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Counters {
     pub udp_asked: u64,
     pub tcp_asked: u64,

@@ -16,6 +16,16 @@ pub enum Verdict {
     Return,
 }
 
+impl Verdict {
+    /// The chain that it leads to.
+    pub fn chain(&self) -> Option<&str> {
+        match self {
+            Self::Jump(chain) | Self::Goto(chain) => Some(chain),
+            Self::Accept | Self::Drop | Self::Return => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetaKey {
     NfProto,

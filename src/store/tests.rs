@@ -6,7 +6,8 @@ use std::time::Duration;
 fn generation(number: u64, text: &str) -> Generation {
     let input = Input { name: "50-site.toml".into(), layer: 1, text: text.into() };
     let list = list(&format!("192.0.2.{number}\n"));
-    Generation::new(number, 1_800_000_000, vec![input], vec![list], Facts::default())
+    let files = Files { inputs: vec![input], settings: Vec::new(), lists: vec![list] };
+    Generation::new(number, 1_800_000_000, files, Facts::default())
 }
 
 fn list(content: &str) -> ListFile {

@@ -3,6 +3,7 @@
 mod address;
 mod icmp;
 mod interface;
+mod label;
 mod list;
 mod names;
 mod port;
@@ -11,6 +12,7 @@ mod ranges;
 pub use address::{AddrRange, AddressError, Family};
 pub use icmp::{type_name as icmp_type_name, type_names as icmp_type_names, type_number as icmp_type_number};
 pub use interface::{InterfaceError, InterfacePattern};
+pub use label::{Decider, LogLabel, Outcome};
 pub use list::{AddressList, ListContents, ListErrors, ListReader, NotText};
 pub use names::{HostName, HostNameError, NameError, RuleName};
 pub use port::{PortError, PortMatch, PortRange, Protocol};

@@ -9,7 +9,7 @@ pub enum NameError {
     Length,
     #[error("a name has lower-case letters, digits, '-', '_' and '.', and starts with a letter or digit")]
     Characters,
-    #[error("names under \"baseline.\" and \"default.\" are the agent's own")]
+    #[error("\"default\" and names under \"baseline.\" and \"default.\" are the agent's own")]
     Reserved,
 }
 
@@ -41,7 +41,7 @@ impl FromStr for RuleName {
         if !text.bytes().all(inner) || !text.bytes().next().is_some_and(plain) {
             return Err(NameError::Characters);
         }
-        if text.starts_with("baseline.") || text.starts_with("default.") {
+        if text == "default" || text.starts_with("baseline.") || text.starts_with("default.") {
             return Err(NameError::Reserved);
         }
         Ok(Self(text.into()))

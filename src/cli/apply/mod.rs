@@ -1,33 +1,21 @@
 //! `apply`: the whole change. The rules are in force first, the look-ups of names follow.
 
-mod report;
+mod outcome;
 
-use super::context::Context;
-use super::lists::Lists;
-use super::lookups::{self, LookedUp};
-use super::{Inputs, committed, facts};
-use crate::apply::{
-    ApplyError, Connection, Gate, Settled, adoption, amend, explain, features, restore, settle,
-};
+use super::{Inputs, report};
+use crate::apply::{ApplyError, settle};
 use crate::compile::Features;
-use crate::diag::Finding;
 use crate::host::clock;
-use crate::host::interfaces;
-use crate::host::sockets::{self, Sockets};
-use crate::netlink::{Kernel, KernelError, NfTables};
-
-use crate::plan::{Op, Plan};
+use crate::netlink::{KernelError, NfTables};
 use crate::resolver::book::Book;
-use crate::ruleset::Ruleset;
-use crate::store::{Generation, Input, Names, Store};
+use crate::site::lookups::{self, LookedUp};
+use crate::site::{Context, Failure, change, committed};
+use crate::store::{Names, Store};
 use clap::Args;
-use report::{Failure, Outcome};
+use outcome::Outcome;
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use std::cell::OnceCell;
-use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,10 +41,11 @@ fn time(text: &str) -> Result<Duration, String> {
 
 pub(super) fn run(args: &ApplyArgs) -> ExitCode {
     let as_json = args.inputs.json;
-    let context = match Context::load(&args.inputs) {
+    let context = match Context::load(&args.inputs.site()) {
         Ok(context) => context,
         Err(unsound) => {
-            unsound.report(as_json, json!({ "changed": false, "outcome": "refused", "generation": null }));
+            let fields = json!({ "changed": false, "outcome": "refused", "generation": null });
+            report::unsound(&unsound, as_json, fields);
             return ExitCode::FAILURE;
         }
     };
@@ -78,33 +67,12 @@ impl Run<'_> {
         let stop = held_back_signals()?;
         let store = Store::open(&self.context.settings.state_dir)?;
         tracing::debug!(state = %self.context.settings.state_dir.display(), "lock held");
-        let known = self.known_names(&store)?;
-        store.keep_held_back(&self.context.lists.held_back)?;
-        let before = store.in_force()?;
-        let number = before.as_ref().map_or(1, |before| before.number + 1);
-        let generation = self.generation(number);
-        let fresh = before.as_ref().is_none_or(|before| !before.same_content(&generation));
-        let lists = std::mem::take(&mut self.context.lists);
-        let settled = match self.commit(&store, &lists, fresh.then_some(&generation), before.as_ref()) {
-            Ok(settled) => settled,
-            Err(failure) => {
-                if fresh {
-                    store.discard()?;
-                }
-                return Err(failure);
-            }
-        };
-        self.context.lists = lists;
-        if fresh {
-            keep(&store, settled.before.as_ref())?;
-        }
-        self.outcome.changed = settled.summary.changes() || fresh;
-        self.outcome.summary = settled.summary;
-        self.outcome.generation = Some(if fresh {
-            generation.number
-        } else {
-            before.map_or(generation.number, |before| before.number)
-        });
+        let known = self.known_names(&store);
+        let changed = change(&mut self.context, &store)?;
+        self.outcome.changed = changed.changed;
+        self.outcome.summary = changed.summary;
+        self.outcome.adopted = changed.adopted;
+        self.outcome.generation = Some(changed.generation.number);
         if stop.load(Ordering::Relaxed) {
             self.outcome.names.push("interrupted: no name was looked up".into());
         } else {
@@ -116,118 +84,11 @@ impl Run<'_> {
     }
 
     /// The last known addresses, in force from the first moment.
-    fn known_names(&mut self, store: &Store) -> Result<Book, Failure> {
+    fn known_names(&mut self, store: &Store) -> Book {
         if self.args.inputs.names.is_some() {
-            return Ok(Book::from_remaining(&self.context.book.names, clock::since_boot()));
+            return Book::from_remaining(&self.context.book.names, clock::since_boot());
         }
-        Ok(lookups::recall(&mut self.context, store))
-    }
-
-    /// Commits what the policy comes to. A new generation is written meanwhile, and nothing is committed before it stands on
-    /// the disk.
-    fn commit(
-        &mut self,
-        store: &Store,
-        lists: &Lists,
-        generation: Option<&Generation>,
-        before: Option<&Generation>,
-    ) -> Result<Settled, Failure> {
-        let adopts = &AtomicBool::new(false);
-        let (taken, told) = std::sync::mpsc::channel();
-        std::thread::scope(|scope| {
-            let prepare = |generation| store.prepare(generation, &lists.sources);
-            let writing = scope.spawn(move || generation.map_or(Ok(()), prepare));
-            // While the kernel is read back: what was opened between the listing and the commit.
-            let late = scope.spawn(move || told.recv().ok().map(|()| sockets::read()));
-            let want = self.compiled()?;
-            let mut kernel = NfTables;
-            let mut gate = Gate::new(
-                &mut kernel,
-                || writing.join().expect("writing a file does not panic"),
-                move || {
-                    if adopts.load(Ordering::Relaxed) {
-                        let _ = taken.send(());
-                    }
-                },
-            );
-            let compiled = OnceCell::new();
-            let compile = || before.and_then(|before| committed::of(before, store, &lists.parsed));
-            let mut committed = || compiled.get_or_init(compile).clone();
-            let settled = self.settle(&mut gate, &want, &mut committed, adopts);
-            gate.pass()?;
-            let settled = settled.map_err(|error| self.explained(error, &want))?;
-            drop(gate);
-            if let Some(open) = late.join().expect("listing sockets does not panic") {
-                self.adopt_late(&want, open, &settled.plan);
-            }
-            Ok(settled)
-        })
-    }
-
-    fn compiled(&self) -> Result<Ruleset, Failure> {
-        self.context.compile(&Features::ALL).map_err(Failure::Findings)
-    }
-
-    fn generation(&self, number: u64) -> Generation {
-        let context = &self.context;
-        let input = |(file, layer): &(crate::diag::FileId, crate::policy::Layer)| Input {
-            name: context.sources.name(*file).to_owned(),
-            layer: layer.0,
-            text: context.sources.text(*file).to_owned(),
-        };
-        let inputs = context.files.iter().map(input).collect();
-        let now = clock::wall().as_secs();
-        let lists = context.lists.sources.iter().map(|source| source.list.clone()).collect();
-        Generation::new(number, now, inputs, lists, facts::stored(&context.book))
-    }
-
-    fn settle(
-        &mut self,
-        kernel: &mut dyn Kernel,
-        want: &Ruleset,
-        committed: &mut dyn FnMut() -> Option<Ruleset>,
-        adopts: &AtomicBool,
-    ) -> Result<Settled, ApplyError> {
-        settle(kernel, want, committed, &mut || {
-            adopts.store(true, Ordering::Relaxed);
-            self.adoption(want, sockets::read())
-        })
-    }
-
-    /// Connections that were open before the table was: those that the policy permits live on.
-    fn adoption(&mut self, want: &Ruleset, open: io::Result<Sockets>) -> Vec<Op> {
-        let open = open.map(|sockets| sockets.connections).unwrap_or_else(|error| {
-            self.warn_of_adoption(&error.to_string());
-            Vec::new()
-        });
-        let names = if open.is_empty() { Ok(BTreeMap::new()) } else { interfaces::by_address() };
-        let names = names.unwrap_or_default();
-        let connection = |open: &sockets::Connection| Connection {
-            local: open.local,
-            peer: open.peer,
-            interface: names.get(&open.local.ip()).cloned(),
-            user: open.user,
-        };
-        let connections: Vec<Connection> = open.iter().map(connection).collect();
-        let ops = adoption(&self.context.policy, &self.context.book, want, &connections);
-        let count = |op: &Op| if let Op::AddElements { elements, .. } = op { elements.len() } else { 0 };
-        self.outcome.adopted = self.outcome.adopted.max(ops.iter().map(count).sum());
-        ops
-    }
-
-    fn adopt_late(&mut self, want: &Ruleset, open: io::Result<Sockets>, done: &Plan) {
-        let more: Vec<Op> =
-            self.adoption(want, open).into_iter().filter_map(|op| beyond(op, &done.ops)).collect();
-        if let Err(error) = amend(&mut NfTables, more) {
-            self.warn_of_adoption(&error.to_string());
-        }
-    }
-
-    fn warn_of_adoption(&mut self, error: &str) {
-        let message =
-            format!("open connections cannot be adopted ({error}): the first change may cut them off");
-        let help = "apply as root, outside peak hours, or open the connections again";
-        self.context.findings.push(Finding::warning("PG603", message).help(help));
+        lookups::recall(&mut self.context, store)
     }
 
     /// Asks for all names. The rules are in force whatever comes of it.
@@ -273,26 +134,6 @@ impl Run<'_> {
             .keep_names(&names)
             .map_err(|error| format!("learned addresses are not kept for the next start: {error}"))
     }
-
-    /// A refusal in the policy's words. What the kernel lacks is asked only now: a batch that it validates and aborts costs
-    /// more than the whole change.
-    fn explained(&self, error: ApplyError, want: &Ruleset) -> Failure {
-        match error {
-            ApplyError::Refused { plan, refusals } => {
-                let lacks = features(&mut NfTables).map(|features| self.context.compile(&features).err());
-                Failure::Findings(lacks.ok().flatten().unwrap_or_else(|| explain(&plan, &refusals, want)))
-            }
-            other @ (ApplyError::Mismatch { .. } | ApplyError::Kernel(_)) => Failure::Apply(other),
-        }
-    }
-}
-
-/// Puts the prepared generation in force on disk, as it is in the kernel; if the disk does not take it, the kernel gives it back.
-fn keep(store: &Store, before: Option<&Ruleset>) -> Result<(), Failure> {
-    store.keep().map_err(|error| {
-        let undone = restore(&mut NfTables, before);
-        Failure::NotKept { error, undone }
-    })
 }
 
 /// A change that has begun is finished: a lost terminal or a Ctrl-C only keeps the look-ups from being waited for.
@@ -303,17 +144,4 @@ fn held_back_signals() -> Result<Arc<AtomicBool>, Failure> {
             .map_err(|error| Failure::Apply(KernelError::Io("signals", error).into()))?;
     }
     Ok(stop)
-}
-
-/// What of an operation that adds elements is not in `done`.
-fn beyond(op: Op, done: &[Op]) -> Option<Op> {
-    let Op::AddElements { set, head, mut elements } = op else { return None };
-    for earlier in done {
-        if let Op::AddElements { set: same, elements: known, .. } = earlier {
-            elements.retain(|(key, _)| {
-                *same != set || known.binary_search_by(|(other, _)| other.cmp(key)).is_err()
-            });
-        }
-    }
-    (!elements.is_empty()).then_some(Op::AddElements { set, head, elements })
 }

@@ -36,7 +36,7 @@ fn lookups<const N: usize>(outcomes: [Outcome<'_>; N]) -> Lookups {
     let mut lookups = Lookups::default();
     for (text, family, outcome) in outcomes {
         let parsed = |list: &[(&str, u32)]| list.iter().map(|(a, ttl)| (a.parse().unwrap(), *ttl)).collect();
-        let outcome = outcome.map(|list| Answer { addresses: parsed(list) });
+        let outcome = outcome.map(|list| Answer { addresses: parsed(list), left_out: 0 });
         lookups.by_question.insert((name(text), family), Lookup { server: None, outcome });
     }
     lookups

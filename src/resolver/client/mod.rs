@@ -1,19 +1,25 @@
-//! The stub client: all names at once, in one thread around one `poll`.
+//! The stub client: many questions at once, moved on by the caller around its own `poll`.
 
-use super::course::{Course, Next};
+use self::health::Servers;
+use self::waiting::Waiting;
+use super::course::Course;
 use super::exchange::Exchange;
-use super::outcome::{Failure, Lookup, Lookups};
-use super::question::{ENTROPY, Question};
+use super::outcome::{Counters, Failure, Lookup};
 use crate::types::{Family, HostName};
-use std::collections::{BTreeSet, VecDeque};
+use nix::poll::PollFlags;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 mod events;
+mod health;
+mod start;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 /// How long answers are waited for and how much is asked at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +34,10 @@ pub struct Limits {
     pub in_flight: usize,
     /// Of these, at one server.
     pub per_server: usize,
+    /// Questions in flight or waiting.
+    pub questions: usize,
+    /// After how long a server that was silent is asked again before those that answer.
+    pub retry: Duration,
 }
 
 impl Default for Limits {
@@ -38,184 +48,190 @@ impl Default for Limits {
             question: Duration::from_secs(8),
             in_flight: 128,
             per_server: 64,
+            questions: 4096,
+            retry: Duration::from_secs(30),
         }
     }
 }
 
-/// More than any deadline, and little enough for the clock.
-const LONGEST: Duration = Duration::from_secs(3600);
+/// The end of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub name: HostName,
+    pub family: Family,
+    pub lookup: Lookup,
+}
 
-/// Asks each name for both families, and returns when every question has an end or `deadline` has passed. Servers are
-/// asked in their order; one that lets its waits pass goes behind the others.
+/// Asks DNS for as long as it lives. It never waits: the caller polls [`Self::interests`] until [`Self::next_deadline`],
+/// and hands what it saw to [`Self::advance`]. After [`Self::new`] it opens sockets and nothing else.
 ///
-/// # Errors
-/// Only if the machine fails: no randomness, or `poll` refuses. What servers do ends in [`Lookup::outcome`].
-pub fn lookup_all(
-    names: &[HostName],
-    servers: &[SocketAddr],
-    deadline: Duration,
-    limits: &Limits,
-) -> io::Result<Lookups> {
-    let mut client = Client::new(names, servers, deadline, *limits)?;
-    while client.start_what_may()? {
-        client.wait()?;
-        client.expire()?;
-    }
-    Ok(client.lookups)
-}
-
-struct Client {
+/// What it keeps grows with the questions that have no end yet, at most [`Limits::questions`], and with nothing else.
+pub struct Client {
     limits: Limits,
-    ends: Instant,
-    servers: Vec<Server>,
-    /// Questions without an attempt under way.
-    waiting: VecDeque<Asked>,
-    running: Vec<Running>,
     random: File,
-    lookups: Lookups,
+    servers: Servers,
+    questions: BTreeMap<Id, Asked>,
+    ids: BTreeMap<(HostName, Family), Id>,
+    last_id: Id,
+    waiting: Waiting,
+    running: Vec<Attempt>,
+    /// Attempts whose wait has passed, oldest first: an answer may still come.
+    late: VecDeque<Attempt>,
+    ended: Vec<Ended>,
+    counters: Counters,
+    /// Something is to be done before anything comes.
+    due: bool,
 }
 
-struct Server {
-    address: SocketAddr,
-    in_flight: usize,
-    /// It let a wait pass and has not answered since.
-    silent: bool,
-    /// It does not keep the spelling of names: only TCP keeps strangers out.
-    tcp_only: bool,
-}
+/// Never used twice: what is left of a question that has ended finds none.
+type Id = u64;
 
 struct Asked {
     name: HostName,
     family: Family,
+    servers: Vec<SocketAddr>,
     course: Course,
     /// Set by the first attempt.
     ends: Option<Instant>,
-    /// Attempts whose wait has passed, newest last.
-    late: VecDeque<(usize, Exchange)>,
+    /// A server has left it without an answer.
+    slow: bool,
 }
 
-struct Running {
-    asked: Asked,
-    server: usize,
+struct Attempt {
+    id: Id,
+    server: SocketAddr,
+    /// Of the server in the question's list.
+    place: usize,
+    /// The server is asked for the second time.
     again: bool,
+    slow: bool,
     exchange: Exchange,
+    began: Instant,
     until: Instant,
     /// Something came that was no answer: if no answer follows, TCP is asked.
     suspect: bool,
+    late: bool,
 }
 
 impl Client {
-    fn new(
-        names: &[HostName],
-        servers: &[SocketAddr],
-        deadline: Duration,
-        limits: Limits,
-    ) -> io::Result<Self> {
-        let mut distinct: Vec<SocketAddr> = Vec::new();
-        for server in servers {
-            if !distinct.contains(server) {
-                distinct.push(*server);
-            }
-        }
-        let names: BTreeSet<&HostName> = names.iter().collect();
-        let questions = names.into_iter().flat_map(|name| Family::BOTH.map(|family| (name.clone(), family)));
-        let waiting = questions.map(|(name, family)| {
-            let course = Course::new(distinct.len());
-            Asked { name, family, course, ends: None, late: VecDeque::new() }
-        });
-        let server = |address| Server { address, in_flight: 0, silent: false, tcp_only: false };
+    /// # Errors
+    /// If there is no source of random numbers.
+    pub fn new(limits: Limits) -> io::Result<Self> {
         Ok(Self {
             limits: Limits {
                 in_flight: limits.in_flight.max(1),
                 per_server: limits.per_server.max(1),
                 ..limits
             },
-            ends: Instant::now() + deadline.min(LONGEST),
-            waiting: waiting.collect(),
-            servers: distinct.into_iter().map(server).collect(),
-            running: Vec::new(),
             random: File::open("/dev/urandom")?,
-            lookups: Lookups::default(),
+            servers: Servers::new(limits.retry),
+            questions: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            last_id: 0,
+            waiting: Waiting::default(),
+            running: Vec::new(),
+            late: VecDeque::new(),
+            ended: Vec::new(),
+            counters: Counters::default(),
+            due: false,
         })
     }
 
-    /// Starts attempts as far as the limits go. False when nothing is left to wait for.
-    fn start_what_may(&mut self) -> io::Result<bool> {
-        let mut held = VecDeque::new();
-        while self.running.len() < self.limits.in_flight {
-            if self.servers.iter().all(|s| s.in_flight >= self.limits.per_server) && !self.servers.is_empty()
-            {
-                break;
+    /// Takes a question on; the next [`Self::advance`] asks it. `servers` are asked in their order, except that one that was
+    /// silent goes behind the others until it answers.
+    ///
+    /// A question that has no end yet is not asked twice: it goes on, or begins anew if the servers are others now. Either way it
+    /// has one end.
+    pub fn ask(&mut self, name: HostName, family: Family, servers: &[SocketAddr]) {
+        let servers = distinct(servers);
+        let key = (name, family);
+        if let Some(id) = self.ids.get(&key).copied() {
+            if self.questions.get(&id).is_some_and(|asked| asked.servers == servers) {
+                return;
             }
-            let Some(asked) = self.waiting.pop_front() else { break };
-            if let Some(asked) = self.start(asked)? {
-                held.push_back(asked);
-            }
+            self.forget(id);
         }
-        held.append(&mut self.waiting);
-        self.waiting = held;
-        Ok(!self.running.is_empty())
+        self.due = true;
+        if self.questions.len() >= self.limits.questions {
+            let lookup = Lookup { server: None, outcome: Err(Failure::TooMany) };
+            self.ended.push(Ended { name: key.0, family, lookup });
+            return;
+        }
+        self.last_id += 1;
+        let (id, course) = (self.last_id, Course::new(servers.len()));
+        self.waiting.last(&servers, false, id);
+        self.ids.insert(key.clone(), id);
+        self.questions.insert(id, Asked { name: key.0, family, servers, course, ends: None, slow: false });
     }
 
-    /// Gives the question back if the servers that it may ask are busy.
-    fn start(&mut self, mut asked: Asked) -> io::Result<Option<Asked>> {
-        loop {
-            let next = asked
-                .course
-                .next(&self.preference(), |server| self.servers[server].in_flight < self.limits.per_server);
-            let (server, again) = match next {
-                Next::Wait => return Ok(Some(asked)),
-                Next::GiveUp => {
-                    self.end_without_answer(asked);
-                    return Ok(None);
-                }
-                Next::Ask { server, again } => (server, again),
-            };
-            let tcp = self.servers[server].tcp_only;
-            match self.open(&asked, server, tcp)? {
-                Some(exchange) => {
-                    self.run(asked, server, again, exchange);
-                    return Ok(None);
-                }
-                None => asked.course.failed(server, Failure::Unreachable),
-            }
+    /// What to poll for. What came is handed to [`Self::advance`] in the same order; [`Self::ask`] in between changes nothing.
+    pub fn interests(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
+        self.running.iter().chain(&self.late).map(|attempt| attempt.exchange.interest()).collect()
+    }
+
+    /// When [`Self::advance`] has something to do even if nothing comes; a moment that has passed if it has now.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if self.due {
+            return Some(Instant::now());
+        }
+        let attempts = self.running.iter().map(|attempt| attempt.until);
+        attempts.chain(self.questions.values().filter_map(|asked| asked.ends)).min()
+    }
+
+    /// Does what can be done without waiting: reads what has come, ends the waits that have passed, asks what may be
+    /// asked. `ready` says of each of [`Self::interests`] whether the poll had any event.
+    ///
+    /// # Errors
+    /// Only if there is no randomness. What servers do ends in [`Lookup::outcome`].
+    pub fn advance(&mut self, ready: &[bool]) -> io::Result<Vec<Ended>> {
+        self.due = false;
+        self.hear(ready)?;
+        self.expire()?;
+        self.start_what_may()?;
+        Ok(std::mem::take(&mut self.ended))
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Ends every question with what is known of it now.
+    pub(super) fn give_up(&mut self) -> Vec<Ended> {
+        let ids: Vec<Id> = self.questions.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.end_without_answer(id));
+        std::mem::take(&mut self.ended)
+    }
+
+    fn end_without_answer(&mut self, id: Id) {
+        let Some(asked) = self.questions.get(&id) else { return };
+        let (place, failure) = asked.course.verdict();
+        let server = place.map(|place| asked.servers[place]);
+        self.end(id, Lookup { server, outcome: Err(failure) });
+    }
+
+    fn end(&mut self, id: Id, lookup: Lookup) {
+        if let Some(asked) = self.forget(id) {
+            self.ended.push(Ended { name: asked.name, family: asked.family, lookup });
         }
     }
 
-    /// Servers' indexes, those that answer first.
-    fn preference(&self) -> Vec<usize> {
-        let (silent, well): (Vec<usize>, Vec<usize>) =
-            (0..self.servers.len()).partition(|&index| self.servers[index].silent);
-        [well, silent].concat()
-    }
-
-    fn open(&mut self, asked: &Asked, server: usize, tcp: bool) -> io::Result<Option<Exchange>> {
-        let mut entropy = [0; ENTROPY];
-        self.random.read_exact(&mut entropy)?;
-        let question = Question::new(&asked.name, asked.family, &entropy);
-        let address = self.servers[server].address;
-        let opened = if tcp { Exchange::tcp(address, question) } else { Exchange::udp(address, question) };
-        let counters = &mut self.lookups.counters;
-        *(if tcp { &mut counters.tcp_asked } else { &mut counters.udp_asked }) += u64::from(opened.is_ok());
-        Ok(opened.ok())
-    }
-
-    fn run(&mut self, mut asked: Asked, server: usize, again: bool, exchange: Exchange) {
-        let now = Instant::now();
-        let ends = *asked.ends.get_or_insert((now + self.limits.question).min(self.ends));
-        let wait = if again { self.limits.second_wait } else { self.limits.first_wait };
-        self.servers[server].in_flight += 1;
-        let until = (now + wait).min(ends);
-        self.running.push(Running { asked, server, again, exchange, until, suspect: false });
-    }
-
-    fn end_without_answer(&mut self, asked: Asked) {
-        let (server, failure) = asked.course.verdict();
-        let server = server.map(|index| self.servers[index].address);
-        self.end(asked, Lookup { server, outcome: Err(failure) });
-    }
-
-    fn end(&mut self, asked: Asked, lookup: Lookup) {
-        self.lookups.by_question.insert((asked.name, asked.family), lookup);
+    /// Its attempts and its place in a queue go when they are next looked at.
+    fn forget(&mut self, id: Id) -> Option<Asked> {
+        let asked = self.questions.remove(&id)?;
+        self.ids.remove(&(asked.name.clone(), asked.family));
+        Some(asked)
     }
 }
+
+fn distinct(servers: &[SocketAddr]) -> Vec<SocketAddr> {
+    let mut distinct = Vec::new();
+    for server in servers.iter().take(MOST_SERVERS) {
+        if !distinct.contains(server) {
+            distinct.push(*server);
+        }
+    }
+    distinct
+}
+
+/// Of one question: all that can be asked while it lasts, and some that fail at once.
+const MOST_SERVERS: usize = 16;

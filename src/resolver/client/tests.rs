@@ -1,8 +1,10 @@
 use super::*;
 use crate::resolver::judge::Transport;
-use crate::resolver::outcome::Counters;
+use crate::resolver::lookup_all;
+use crate::resolver::outcome::{Counters, Lookups};
 use crate::resolver::script::{Query, Reply, Server};
 use domain::base::iana::Rcode;
+use std::collections::BTreeSet;
 use std::net::UdpSocket;
 
 /// Long enough for any machine: what is waited for comes.

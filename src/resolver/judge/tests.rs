@@ -23,7 +23,7 @@ fn tcp(reply: &Reply) -> Judged {
 
 fn answered<const N: usize>(addresses: [(&str, u32); N]) -> Judged {
     let addresses = addresses.map(|(address, ttl)| (address.parse().unwrap(), ttl)).into();
-    Judged::Answered(Answer { addresses })
+    Judged::Answered(Answer::of(addresses))
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn every_way_of_having_no_answer_is_told_apart() {
         (failed(Failure::Refused), reply().rcode(Rcode::REFUSED)),
         (failed(Failure::FormErr), reply().rcode(Rcode::FORMERR)),
         (failed(Failure::NotImp), reply().rcode(Rcode::NOTIMP)),
-        (failed(Failure::OtherCode(9)), reply().rcode(Rcode::NOTAUTH)),
+        (failed(Failure::OtherCode { code: 9 }), reply().rcode(Rcode::NOTAUTH)),
         (failed(Failure::Lame), reply().referral()),
         (failed(Failure::Lame), reply().flags(true, false, false)),
         (Judged::Empty, reply()),

@@ -18,21 +18,21 @@ const FORGOTTEN: &str =
     "the last known addresses of names are not used; the look-ups that follow learn them anew";
 
 /// What the look-ups gave.
-pub(super) struct LookedUp {
-    pub(super) book: Book,
-    pub(super) now: Duration,
-    pub(super) warnings: Vec<String>,
+pub struct LookedUp {
+    pub book: Book,
+    pub now: Duration,
+    pub warnings: Vec<String>,
 }
 
 impl LookedUp {
     /// When the first name is left without addresses if nobody asks again.
-    pub(super) fn first_lapse(&self) -> Option<(HostName, Duration)> {
+    pub fn first_lapse(&self) -> Option<(HostName, Duration)> {
         self.book.first_lapse(self.now).map(|(name, left)| (name.clone(), left))
     }
 }
 
 /// Asks every name of the policy, all at once, and adds the answers to what was known.
-pub(super) fn look_up(context: &Context, known: &Book, wait: Duration) -> io::Result<LookedUp> {
+pub fn look_up(context: &Context, known: &Book, wait: Duration) -> io::Result<LookedUp> {
     let names: Vec<HostName> = context.policy.names.keys().cloned().collect();
     let lookups = lookup_all(&names, &context.book.dns_servers, wait, &Limits::default())?;
     let now = clock::since_boot();
@@ -90,12 +90,12 @@ fn keeping(settings: &ResolverSettings, of_groups: &crate::model::NamePolicy) ->
 }
 
 /// This moment by all clocks.
-pub(super) fn moment() -> io::Result<Moment> {
+pub fn moment() -> io::Result<Moment> {
     Ok(Moment { boot_id: clock::boot_id()?, since_boot: clock::since_boot(), wall: clock::wall().as_secs() })
 }
 
 /// What is left of the addresses that the store keeps, into the address book. What cannot be read is a warning, and forgotten.
-pub(super) fn recall(context: &mut Context, store: &Store) -> Book {
+pub fn recall(context: &mut Context, store: &Store) -> Book {
     let now = clock::since_boot();
     match (store.names(), moment()) {
         (Ok(names), Ok(moment)) => {

@@ -2,12 +2,11 @@
 
 use super::Run;
 use crate::apply::ApplyError;
-use crate::cli::context::Unsound;
 use crate::cli::report;
 use crate::diag::{Finding, Findings};
 use crate::netlink::KernelError;
 use crate::plan::Summary;
-use crate::store::StoreError;
+use crate::site::{Failure, Unsound};
 use serde_json::json;
 
 #[derive(Default)]
@@ -21,31 +20,6 @@ pub(super) struct Outcome {
     /// What an administrator should know of the look-ups.
     pub(super) names: Vec<String>,
     pub(super) lapse: Option<String>,
-}
-
-/// Why nothing changed, or that it was taken back.
-pub(super) enum Failure {
-    Findings(Findings),
-    Store(StoreError),
-    Apply(ApplyError),
-    /// The kernel took the change, but the disk did not take the generation; `undone` tells whether the kernel holds again what
-    /// it held.
-    NotKept {
-        error: StoreError,
-        undone: bool,
-    },
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<KernelError> for Failure {
-    fn from(error: KernelError) -> Self {
-        Self::Apply(error.into())
-    }
 }
 
 const UNDONE: &str = "what was in force before is in force again";
@@ -63,7 +37,7 @@ impl Run<'_> {
             report::object(fields, &self.context.findings, &self.context.sources);
             return;
         }
-        self.context.warn(false);
+        report::findings(&self.context.findings, &self.context.sources);
         for warning in names {
             report::complain(&format!("warning: {warning}\n"));
         }
@@ -103,7 +77,8 @@ impl Run<'_> {
         let mut all = std::mem::take(&mut self.context.findings);
         all.extend(findings);
         let unsound = Unsound { sources: std::mem::take(&mut self.context.sources), findings: all };
-        unsound.report(
+        report::unsound(
+            &unsound,
             as_json,
             json!({ "changed": (outcome != "unknown").then_some(false), "outcome": outcome, "generation": self.outcome.generation }),
         );

@@ -1,0 +1,197 @@
+//! What was put in force, remembered: to see what others change, and to add looked-up addresses without reading the kernel.
+
+use super::drift::{drift, fill_unread};
+use super::{ApplyError, DUMP_LIMIT, SHORT_LIFE, Settled, commit, settle};
+use crate::netlink::{GenId, Kernel, KernelError};
+use crate::plan::{Exchanged, Held, Op, Summary};
+use crate::ruleset::{ElementKey, ElementValue, Elements, Ruleset, Set};
+use std::time::Duration;
+
+/// Elements that have ended are forgotten so often.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+
+/// What the kernel should hold. `now` is the clock that runs through suspend, since boot, as the lives of elements do.
+pub struct InForce {
+    /// Lives as they were at `since`.
+    want: Ruleset,
+    since: Duration,
+    exchanged: Exchanged,
+    generation: GenId,
+    forgot: Duration,
+}
+
+/// What a look at the kernel shows.
+#[derive(Debug)]
+pub enum Look {
+    Intact,
+    /// What others have done, in words.
+    Differs(Vec<String>),
+}
+
+/// What became of looked-up addresses.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Added {
+    /// So many elements were written.
+    Written(usize),
+    /// They need a chain, a counter or a set that is not in force: the whole policy must be compiled with them.
+    NeedsMore,
+    /// Somebody else has committed: look first.
+    Overtaken,
+}
+
+impl InForce {
+    /// What was just settled.
+    pub fn of(want: Ruleset, settled: &Settled, now: Duration) -> Self {
+        let (exchanged, generation) = (settled.exchanged.clone(), settled.generation);
+        Self { want, since: now, exchanged, generation, forgot: now }
+    }
+
+    /// Whether nobody else has committed since.
+    pub fn is_current(&self, generation: GenId) -> bool {
+        self.generation == generation
+    }
+
+    /// Reads tersely: heads, rules and small sets.
+    pub fn look(&mut self, kernel: &mut dyn Kernel, now: Duration) -> Result<Look, KernelError> {
+        let generation = kernel.generation()?;
+        let want = self.expected(now);
+        let mut held = kernel.read(DUMP_LIMIT)?.map(|held| Held::new(held).ruleset);
+        if let Some(held) = &mut held {
+            self.leave_out_ended(held, now);
+            fill_unread(kernel, &self.exchanged, held, &want)?;
+        }
+        let changes = drift(&want, held.as_ref());
+        if changes.is_empty() {
+            self.generation = generation;
+            return Ok(Look::Intact);
+        }
+        Ok(Look::Differs(changes))
+    }
+
+    /// Makes the kernel hold it again.
+    pub fn repair(&mut self, kernel: &mut dyn Kernel, now: Duration) -> Result<Summary, ApplyError> {
+        let want = self.expected(now);
+        let settled = settle(kernel, &want, &mut || Some(want.clone()), &mut Vec::new)?;
+        *self = Self::of(want, &settled, now);
+        Ok(settled.summary)
+    }
+
+    /// Adds or renews elements of sets of looked-up addresses: those of `part`.
+    pub fn add(
+        &mut self,
+        kernel: &mut dyn Kernel,
+        part: &Ruleset,
+        now: Duration,
+    ) -> Result<Added, ApplyError> {
+        let mut ops = Vec::new();
+        let mut written = 0;
+        for (name, set) in part.sets.iter().filter(|(_, set)| holds_names(set)) {
+            let Some(elements) = set.elements.known().filter(|elements| !elements.is_empty()) else {
+                continue;
+            };
+            let Some(held) = self.want.sets.get(name) else { return Ok(Added::NeedsMore) };
+            if !elements.values().all(|value| self.leads_somewhere(value)) {
+                return Ok(Added::NeedsMore);
+            }
+            written += elements.len();
+            ops.extend(elements.iter().flat_map(|(key, value)| renewal(name, held, key, value)));
+        }
+        let plan = self.exchanged.plan(ops);
+        if plan.is_empty() {
+            return Ok(Added::Written(0));
+        }
+        match commit(kernel, &plan, Some(self.generation)) {
+            Err(ApplyError::Kernel(KernelError::Stale)) => return Ok(Added::Overtaken),
+            other => other?,
+        }
+        self.generation = self.generation.next();
+        self.remember(part, now);
+        self.forget_ended(now);
+        Ok(Added::Written(written))
+    }
+
+    fn leads_somewhere(&self, value: &ElementValue) -> bool {
+        let counter = value.object.as_ref().is_none_or(|name| self.want.objects.contains_key(name));
+        let chain = value.verdict.as_ref().and_then(|verdict| verdict.chain());
+        counter && chain.is_none_or(|chain| self.want.chains.contains_key(chain))
+    }
+
+    fn remember(&mut self, part: &Ruleset, now: Duration) {
+        let elapsed = now.saturating_sub(self.since);
+        for (name, set) in part.sets.iter().filter(|(_, set)| holds_names(set)) {
+            let (Some(new), Some(held)) = (set.elements.known(), self.want.sets.get_mut(name)) else {
+                continue;
+            };
+            let Elements::Known(held) = &mut held.elements else { continue };
+            for (key, value) in new {
+                let timeout = value.timeout.map(|timeout| timeout + elapsed);
+                held.insert(key.clone(), ElementValue { timeout, ..value.clone() });
+            }
+        }
+    }
+
+    /// Elements that ended a while ago take up no room.
+    fn forget_ended(&mut self, now: Duration) {
+        if now.saturating_sub(self.forgot) < FORGET_EVERY {
+            return;
+        }
+        self.forgot = now;
+        let long_ago = now.saturating_sub(self.since).saturating_sub(FORGET_EVERY);
+        for set in self.want.sets.values_mut().filter(|set| holds_names(set)) {
+            if let Elements::Known(elements) = &mut set.elements {
+                elements.retain(|_, value| value.timeout.is_none_or(|timeout| timeout > long_ago));
+            }
+        }
+    }
+
+    /// What the kernel should hold at a moment: elements that have ended are gone.
+    fn expected(&self, now: Duration) -> Ruleset {
+        let elapsed = now.saturating_sub(self.since);
+        let mut want = self.want.clone();
+        for set in want.sets.values_mut().filter(|set| holds_names(set)) {
+            let Elements::Known(elements) = &mut set.elements else { continue };
+            elements.retain(|_, value| value.timeout.is_some_and(|timeout| timeout > elapsed));
+            for value in elements.values_mut() {
+                value.timeout = value.timeout.map(|timeout| timeout - elapsed);
+            }
+        }
+        want
+    }
+
+    /// Elements that were in force and have ended may still be there, and are no change by others.
+    fn leave_out_ended(&self, held: &mut Ruleset, now: Duration) {
+        let elapsed = now.saturating_sub(self.since);
+        for (name, set) in &mut held.sets {
+            let Some(want) = self.want.sets.get(name).filter(|want| holds_names(want)) else { continue };
+            let (Some(wanted), Elements::Known(elements)) = (want.elements.known(), &mut set.elements) else {
+                continue;
+            };
+            let ended = |key: &ElementKey| {
+                wanted.get(key).and_then(|value| value.timeout).is_some_and(|timeout| timeout <= elapsed)
+            };
+            elements.retain(|key, value| !ended(key) || value.timeout.is_none_or(|left| left > SHORT_LIFE));
+        }
+    }
+}
+
+/// Whether the elements of a set come and go with looked-up names.
+pub(super) fn holds_names(set: &Set) -> bool {
+    set.timeout.is_some() && !set.dynamic
+}
+
+/// A new life for an element, whether or not it is there; another value than the one that it had takes its place.
+fn renewal(name: &str, held: &Set, key: &ElementKey, value: &ElementValue) -> Vec<Op> {
+    let (set, head) = (name.to_owned(), held.head());
+    let renew = |value: &ElementValue| Op::RenewElements {
+        set: set.clone(),
+        head: head.clone(),
+        elements: vec![(key.clone(), value.clone())],
+    };
+    let other = held.elements.known().and_then(|known| known.get(key)).filter(|known| *known != value);
+    let Some(other) = other else { return vec![renew(value)] };
+    vec![
+        renew(&ElementValue { timeout: value.timeout, ..other.clone() }),
+        Op::DeleteElements { set: set.clone(), head: head.clone(), keys: vec![key.clone()] },
+        Op::AddElements { set, head, elements: vec![(key.clone(), value.clone())] },
+    ]
+}
