@@ -109,6 +109,8 @@ const JUST_OUTSIDE: [&str; 22] = [
 fn give_the_gateway_networks(lab: &Lab) {
     lab.gw.ip("addr add 93.184.200.1/24 brd + dev up0\n\
          addr add 2606:2800:200::1/64 dev up0 nodad\n");
+    lab.far.ip("route add 93.184.200.0/24 via 10.99.0.1\n\
+         route add 2606:2800:200::/64 via fd99::1\n");
 }
 
 fn all_special() -> Vec<&'static str> {

@@ -43,9 +43,9 @@ impl Lab {
              addr add 10.99.0.54/24 dev to-gw\n\
              addr add fd99::2/64 dev to-gw nodad\n\
              addr add fd99::53/64 dev to-gw nodad\n\
-             route add local 0.0.0.0/1 dev lo\n\
-             route add local 128.0.0.0/1 dev lo\n\
-             route add local 2000::/3 dev lo\n");
+             route add local 0.0.0.0/1 dev lo table main\n\
+             route add local 128.0.0.0/1 dev lo table main\n\
+             route add local 2000::/3 dev lo table main\n");
         lab.gw.ip("link set up0 up\n\
              addr add 10.99.0.1/24 dev up0\n\
              addr add fd99::1/64 dev up0 nodad\n\
