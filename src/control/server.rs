@@ -124,6 +124,10 @@ impl Server {
     fn admit(&mut self, socket: OwnedFd, now: Duration) {
         let Ok(credentials) = getsockopt(&socket, PeerCredentials) else { return };
         let peer = Peer { pid: credentials.pid(), uid: credentials.uid(), gid: credentials.gid() };
+        self.admit_peer(socket, peer, now);
+    }
+
+    fn admit_peer(&mut self, socket: OwnedFd, peer: Peer, now: Duration) {
         if self.clients.len() >= MOST_CLIENTS && !self.make_room(&peer) {
             turn_away(socket.as_fd());
             return;
@@ -141,8 +145,57 @@ impl Server {
         let reader = self.clients.iter().find(|(_, client)| !self.may_change.allows(&client.peer));
         let Some(reader) = reader.map(|(id, _)| *id) else { return false };
         if let Some(client) = self.clients.remove(&reader) {
-            turn_away(client.as_fd());
+            client.give_way();
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    fn filled_with(uid: u32) -> (tempfile::TempDir, Server, Vec<UnixStream>) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut server = Server::bind(&dir.path().join("control.sock"), None).unwrap();
+        let clients = (0..MOST_CLIENTS).map(|_| admit(&mut server, uid)).collect();
+        (dir, server, clients)
+    }
+
+    fn admit(server: &mut Server, uid: u32) -> UnixStream {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        server.admit_peer(ours.into(), Peer { pid: 1, uid, gid: uid }, Duration::ZERO);
+        theirs.set_nonblocking(true).unwrap();
+        theirs
+    }
+
+    fn told(client: &mut UnixStream) -> String {
+        let mut text = String::new();
+        let _ = client.read_to_string(&mut text);
+        text
+    }
+
+    const READER: u32 = 60_001;
+
+    #[test]
+    fn a_reader_gives_way_to_who_may_change_things() {
+        let (_dir, mut server, mut readers) = filled_with(READER);
+        let mut root = admit(&mut server, 0);
+        assert_eq!(told(&mut root), "");
+        assert!(told(&mut readers[0]).contains("64 clients are connected"));
+        assert_eq!(told(&mut readers[1]), "");
+        assert_eq!(server.interests().len(), 1 + MOST_CLIENTS);
+    }
+
+    #[test]
+    fn nobody_gives_way_to_a_reader_nor_root_to_root() {
+        for (uid, newcomer) in [(READER, READER), (0, READER), (0, 0)] {
+            let (_dir, mut server, mut clients) = filled_with(uid);
+            let mut turned_away = admit(&mut server, newcomer);
+            assert!(told(&mut turned_away).contains("64 clients are connected"), "{uid} {newcomer}");
+            assert!(clients.iter_mut().all(|client| told(client).is_empty()));
+        }
     }
 }

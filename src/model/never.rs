@@ -1,6 +1,7 @@
 //! The addresses that a looked-up name may never stand for.
 
 use super::{AddressBook, Policy};
+use crate::diag::{Finding, codes};
 use crate::types::{AddrRange, Family, HostName, merged};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -131,6 +132,13 @@ fn is_no_host(address: IpAddr) -> bool {
 /// Whether nothing can be opened by opening this network.
 pub fn is_no_network_of_hosts(network: &AddrRange) -> bool {
     no_hosts().iter().any(|range| range.contains(network.first()) && range.contains(network.last()))
+}
+
+/// The finding of a network in `allow-net` that opens nothing.
+pub fn opens_nothing(network: &AddrRange) -> Finding {
+    let message = format!("no name may stand for an address of {network}");
+    let help = "unspecified, loopback, link-local and multicast addresses are opened by nothing: take it out";
+    Finding::error(codes::OPENS_NO_HOSTS, message).help(help)
 }
 
 #[cfg(test)]

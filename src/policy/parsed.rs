@@ -1,8 +1,8 @@
 //! The parsed form of the files: every value with its place, nothing looked up, nothing merged.
 
 use crate::diag::{FileId, Span};
-use crate::model::{Action, DefaultAction, ForwardDefault, RuleDirection, User};
-use crate::types::{AddrRange, HostName, InterfacePattern, PortMatch, PortRange, Protocol, RuleName};
+use crate::model::{Action, DefaultAction, ForwardDefault, LogPolicy, RuleDirection, User};
+use crate::types::{AddrRange, HostName, InterfacePattern, PortMatch, PortRange, Protocol, RuleName, Suffix};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -139,6 +139,8 @@ pub struct RuleEntry {
     pub zones: Vec<Spanned<String>>,
     pub local: Vec<Spanned<AddrRange>>,
     pub users: Vec<Spanned<User>>,
+    /// `None`: as `[log]` says for its action.
+    pub log: Option<bool>,
     pub enabled: bool,
 }
 
@@ -157,6 +159,7 @@ pub struct RuleKeys {
     pub zones: Option<Spanned<Vec<Spanned<String>>>>,
     pub local: Option<Spanned<Vec<Spanned<AddrRange>>>>,
     pub users: Option<Spanned<Vec<Spanned<User>>>>,
+    pub log: Option<Spanned<bool>>,
     pub enabled: Option<Spanned<bool>>,
 }
 
@@ -177,6 +180,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     pub runtime_dir: PathBuf,
     pub resolver: ResolverSettings,
+    pub control: ControlSettings,
+    pub log: LogPolicy,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -188,4 +193,23 @@ pub struct ResolverSettings {
     pub grace: Duration,
     pub min_interval: Duration,
     pub max_stale: Duration,
+    /// In the order in which they are written; each suffix once.
+    pub domains: Vec<Domain>,
+}
+
+/// `[[resolver.domain]]`: what holds for names under a suffix. Of several suffixes that a name has, the longest that says a
+/// thing counts for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Domain {
+    pub suffix: Suffix,
+    /// Whom to ask, in this order.
+    pub servers: Option<Vec<SocketAddr>>,
+    /// `allow-net = […]`: private networks that names under the suffix may stand for; sorted.
+    pub allow_net: Option<Vec<AddrRange>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlSettings {
+    /// The local group whose members may read over the control socket.
+    pub group: String,
 }

@@ -1,7 +1,9 @@
 //! The whole change: the generation prepared, the kernel settled, the generation kept.
 
 use super::{Context, committed, facts};
-use crate::apply::{ApplyError, Carried, Change, ChangeError, Connection, explain, features, restore};
+use crate::apply::{
+    ApplyError, Carried, Change, ChangeError, Connection, InForce, explain, features, restore,
+};
 use crate::compile::Features;
 use crate::diag::{FileId, Finding, Findings};
 use crate::host::{clock, interfaces, sockets};
@@ -22,7 +24,7 @@ pub struct Changed {
     pub summary: Summary,
     pub adopted: usize,
     /// What the kernel holds.
-    pub want: Ruleset,
+    pub in_force: InForce,
 }
 
 /// Why nothing changed, or that it was taken back.
@@ -47,6 +49,7 @@ impl From<StoreError> for Failure {
 /// Puts the policy of a context in force. Its addresses of names are those that the kernel is to hold; warnings are added to its
 /// findings.
 pub fn change(context: &mut Context, store: &Store) -> Result<Changed, Failure> {
+    let now = clock::since_boot();
     store.keep_held_back(&context.lists.held_back)?;
     let before = store.in_force()?;
     let generation = next(context, before.as_ref());
@@ -65,9 +68,10 @@ pub fn change(context: &mut Context, store: &Store) -> Result<Changed, Failure> 
     }
     warn_of_adoption(context, &carried);
     let Carried { settled, want, adopted, .. } = carried;
+    let in_force = InForce::of(want, &settled, now);
     let changed = settled.summary.changes() || fresh;
     let generation = if fresh { generation } else { before.unwrap_or(generation) };
-    Ok(Changed { changed, generation, summary: settled.summary, adopted, want })
+    Ok(Changed { changed, generation, summary: settled.summary, adopted, in_force })
 }
 
 /// The generation that the context comes to: a new number where a policy or list file differs, the same where only the machine

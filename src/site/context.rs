@@ -4,10 +4,14 @@ use super::lists::{self, GivenLists, Lists, Parsed};
 use super::{Inputs, Loaded, facts, load};
 use crate::compile::{Features, compile};
 use crate::diag::{FileId, Findings, SourceMap};
-use crate::model::{AddressBook, Policy, management, resolve};
+use crate::model::{
+    AddressBook, Policy, default_servers, management, never, open_networks, resolve, servers_of,
+};
 use crate::policy::{Layer, Settings, parse};
 use crate::ruleset::Ruleset;
 use crate::store::{Generation, Store};
+use crate::types::HostName;
+use std::net::SocketAddr;
 use std::path::Path;
 
 /// A policy that has no error.
@@ -18,13 +22,15 @@ pub struct Context {
     pub settings_files: Vec<FileId>,
     pub policy: Policy,
     pub book: AddressBook,
+    /// Those of the settings, else those of resolv.conf; without those of domains.
+    pub servers: Vec<SocketAddr>,
     pub lists: Lists,
     /// Warnings only.
     pub findings: Findings,
 }
 
 /// A policy with errors, and the texts that they point into.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Unsound {
     pub sources: SourceMap,
     pub findings: Findings,
@@ -59,6 +65,9 @@ impl Context {
         let loaded = load::stored(generation, paths)?;
         let mut context = Self::resolved(loaded).ok()?;
         let facts = facts::book_of(&generation.facts)?;
+        let resolver = &context.settings.resolver;
+        let found = || default_servers(&resolver.domains, &facts.dns_servers);
+        context.servers = resolver.servers.clone().unwrap_or_else(found);
         context.lists = lists::stored(generation, store, known)?;
         context.book = AddressBook { lists: context.lists.by_path(), ..facts };
         context.sound().ok()
@@ -69,7 +78,18 @@ impl Context {
         let machine = facts::machine(&self.settings, &self.policy, root);
         let (names, lists) = (std::mem::take(&mut self.book.names), std::mem::take(&mut self.book.lists));
         self.book = AddressBook { names, lists, ..machine.book };
+        self.servers = machine.servers;
         self.findings.extend(machine.findings);
+    }
+
+    /// Whom a name is asked at.
+    pub fn servers_of(&self, name: &HostName) -> &[SocketAddr] {
+        servers_of(&self.settings.resolver.domains, &self.servers, name)
+    }
+
+    /// What names may not stand for.
+    pub fn filter(&self) -> never::Filter {
+        never::Filter::new(&self.policy, &self.book)
     }
 
     pub fn compile(&self, features: &Features) -> Result<Ruleset, Findings> {
@@ -94,10 +114,12 @@ impl Context {
             }
         };
         findings.extend(management::fall_back(&mut sources, &mut files, &mut parsed));
-        let (policy, more) = resolve(&parsed);
+        let (mut policy, more) = resolve(&parsed);
         findings.extend(more);
-        let (book, lists) = (AddressBook::default(), Lists::default());
-        Ok(Self { sources, files, settings, settings_files, policy, book, lists, findings })
+        open_networks(&mut policy, &settings.resolver.domains);
+        policy.log = settings.log;
+        let (book, lists, servers) = (AddressBook::default(), Lists::default(), Vec::new());
+        Ok(Self { sources, files, settings, settings_files, policy, book, servers, lists, findings })
     }
 
     fn sound(self) -> Result<Self, Unsound> {

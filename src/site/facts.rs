@@ -4,7 +4,7 @@ use super::load::unreadable;
 use crate::diag::{Finding, Findings, codes};
 use crate::host::files::{self, Owner};
 use crate::host::{interfaces, resolvconf, root, users};
-use crate::model::{AddressBook, LearnedAddress, Policy, Rule, Source, User, never};
+use crate::model::{AddressBook, LearnedAddress, Policy, Rule, Source, User, advice, all_servers, never};
 use crate::policy::{Settings, parse_names};
 use crate::store;
 use crate::types::{AddrRange, HostName};
@@ -22,6 +22,8 @@ const GIVEN_LIFE: Duration = Duration::from_secs(86_400);
 #[derive(Default)]
 pub struct Machine {
     pub book: AddressBook,
+    /// Those of the settings, else those of resolv.conf; without those of domains.
+    pub servers: Vec<SocketAddr>,
     pub findings: Findings,
 }
 
@@ -29,6 +31,7 @@ pub struct Machine {
 pub fn machine(settings: &Settings, policy: &Policy, root: &Path) -> Machine {
     let mut machine = Machine::default();
     machine.servers(settings, policy, root);
+    machine.book.dns_servers = all_servers(&settings.resolver.domains, &machine.servers);
     machine.interfaces();
     machine.users(policy, root);
     machine
@@ -39,7 +42,7 @@ impl Machine {
     fn servers(&mut self, settings: &Settings, policy: &Policy, root: &Path) {
         let in_use = policy.rules.iter().find(|rule| rule.peers.has(&Source::ResolvConf));
         if let Some(servers) = &settings.resolver.servers {
-            self.book.dns_servers.clone_from(servers);
+            self.servers.clone_from(servers);
             self.book.resolv_conf = servers.iter().map(SocketAddr::ip).collect();
             if let (true, Some(rule)) = (self.book.resolv_conf.iter().all(IpAddr::is_loopback), in_use) {
                 self.no_server("`servers` under [resolver] names only this machine itself", rule);
@@ -59,7 +62,7 @@ impl Machine {
                     self.findings.push(Finding::error(codes::NO_SERVERS, message).at(rule.origin).help(help));
                 }
                 let asked = |address: &IpAddr| SocketAddr::new(*address, DNS);
-                self.book.dns_servers = servers.asked.iter().map(asked).collect();
+                self.servers = servers.asked.iter().map(asked).collect();
                 self.book.resolv_conf = servers.behind;
             }
             Err(error) => {
@@ -160,12 +163,13 @@ fn refused_addresses(book: &AddressBook, policy: &Policy) -> Vec<Finding> {
     let addresses = given.flat_map(|(name, list)| list.iter().map(move |learned| (name, learned.address)));
     let opened = |name: &HostName| policy.names.get(name).map_or(&[][..], |names| &names.allow_net);
     let left_out = addresses.filter(|(name, address)| !never::may_stand(book, opened(name), *address));
-    left_out.map(|(name, address)| left_out_of(name, address)).collect()
+    left_out.map(|(name, address)| left_out_of(book, name, address)).collect()
 }
 
-fn left_out_of(name: &HostName, address: IpAddr) -> Finding {
+fn left_out_of(book: &AddressBook, name: &HostName, address: IpAddr) -> Finding {
     let message = format!("{name}: {address} is left out: private, special, or this machine's own network");
-    let help = "write the address itself into the rule or the group, where it is meant";
+    let itself = || "write the address itself into the rule or the group, where it is meant".to_owned();
+    let help = advice(book, name, &[address]).unwrap_or_else(itself);
     Finding::warning(codes::ADDRESS_LEFT_OUT, message).help(help)
 }
 

@@ -3,11 +3,9 @@
 use super::Context;
 use crate::model::{NamePolicy, Rule};
 use crate::policy::ResolverSettings;
-use crate::resolver::book::{Caps, Keeping};
-use crate::resolver::names::Wanted;
+use crate::resolver::names::{Caps, Keeping, Wanted};
 use crate::types::HostName;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 
 /// Every name, how long its addresses are kept, and the rules that reach it.
 pub fn wanted(context: &Context) -> Wanted {
@@ -20,13 +18,8 @@ pub fn wanted(context: &Context) -> Wanted {
         rules: rules.map(|rule| (rule.name.clone(), reached(rule))).collect(),
         caps: Caps::default(),
         min_interval: settings.min_interval,
-        servers: context.book.dns_servers.len(),
+        alone: names.keys().filter(|name| context.servers_of(name).len() < 2).cloned().collect(),
     }
-}
-
-/// The servers that know a name.
-pub fn servers<'a>(context: &'a Context, _name: &HostName) -> &'a [SocketAddr] {
-    &context.book.dns_servers
 }
 
 fn keeping(settings: &ResolverSettings, of_groups: &NamePolicy) -> Keeping {
