@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Elements that have ended are forgotten so often.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 
-/// What the kernel should hold. `now` is the clock that runs through suspend, since boot, as the lives of elements do.
+/// What the kernel should hold. `now` is the clock since boot that runs through a sleep of the machine; elements do not age then.
 pub struct InForce {
     /// Lives as they were at `since`.
     want: Ruleset,
@@ -41,7 +41,10 @@ pub enum Added {
 
 impl InForce {
     /// What was just settled.
-    pub fn of(want: Ruleset, settled: &Settled, now: Duration) -> Self {
+    pub fn of(mut want: Ruleset, settled: &Settled, now: Duration) -> Self {
+        if let Some(before) = &settled.before {
+            keep_longer_lives(&mut want, before);
+        }
         let (exchanged, generation) = (settled.exchanged.clone(), settled.generation);
         Self { want, since: now, exchanged, generation, forgot: now }
     }
@@ -49,6 +52,11 @@ impl InForce {
     /// Whether nobody else has committed since.
     pub fn is_current(&self, generation: GenId) -> bool {
         self.generation == generation
+    }
+
+    /// The clock ran on for so long while the machine slept, and the kernel's elements have not aged.
+    pub fn stood_still(&mut self, by: Duration) {
+        self.since += by;
     }
 
     /// Reads tersely: heads, rules and small sets.
@@ -170,6 +178,20 @@ impl InForce {
                 wanted.get(key).and_then(|value| value.timeout).is_some_and(|timeout| timeout <= elapsed)
             };
             elements.retain(|key, value| !ended(key) || value.timeout.is_none_or(|left| left > SHORT_LIFE));
+        }
+    }
+}
+
+/// What lives longer in the kernel than was wanted was left to live.
+fn keep_longer_lives(want: &mut Ruleset, before: &Ruleset) {
+    for (name, set) in want.sets.iter_mut().filter(|(_, set)| holds_names(set)) {
+        let (Elements::Known(wanted), Some(before)) = (&mut set.elements, before.sets.get(name)) else {
+            continue;
+        };
+        let Some(held) = before.elements.known() else { continue };
+        for (key, value) in wanted {
+            let longer = held.get(key).filter(|held| *held == value).and_then(|held| held.timeout);
+            value.timeout = value.timeout.max(longer);
         }
     }
 }

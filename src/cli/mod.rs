@@ -1,14 +1,19 @@
 //! The command line: one file a verb.
 
 mod apply;
+mod ask;
 mod check;
 mod counters;
 mod flush;
+mod names;
 mod plan;
+mod reload;
 mod report;
+mod run;
 mod services;
 mod show;
 mod status;
+mod worker;
 
 use crate::site;
 use clap::{Args, Parser, Subcommand};
@@ -35,14 +40,18 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Run(run::RunArgs),
     Check(check::CheckArgs),
     Show(show::ShowArgs),
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
+    Reload(reload::ReloadArgs),
     Counters(counters::CountersArgs),
     Status(status::StatusArgs),
+    Names(names::NamesArgs),
     Services(services::ServicesArgs),
     Flush(flush::FlushArgs),
+    Worker(worker::WorkerArgs),
 }
 
 /// Where the policy comes from.
@@ -85,24 +94,19 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    log_if_asked();
+    crate::host::log::start(None);
     match cli.verb {
+        Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Show(args) => show::run(&args),
         Verb::Plan(args) => plan::run(&args),
         Verb::Apply(args) => apply::run(&args),
+        Verb::Reload(args) => reload::run(&args),
         Verb::Counters(args) => counters::run(&args),
         Verb::Status(args) => status::run(&args),
+        Verb::Names(args) => names::run(&args),
         Verb::Services(args) => services::run(&args),
         Verb::Flush(args) => flush::run(&args),
-    }
-}
-
-/// `PORTGRAVE_LOG=debug` tells on standard error what is done and when; the syntax is that of tracing's `EnvFilter`.
-fn log_if_asked() {
-    const VARIABLE: &str = "PORTGRAVE_LOG";
-    if std::env::var_os(VARIABLE).is_some() {
-        let filter = tracing_subscriber::EnvFilter::from_env(VARIABLE);
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        Verb::Worker(args) => worker::run(&args),
     }
 }

@@ -74,9 +74,11 @@ fn lock(path: &Path) -> Result<Flock<File>, BindError> {
         .custom_flags(OFlag::O_NOFOLLOW.bits())
         .open(path)
         .map_err(|source| failed(path, source))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        Errno::EWOULDBLOCK => BindError::Running { lock: path.to_owned() },
-        errno => failed(path, errno.into()),
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
+        if errno == Errno::EWOULDBLOCK {
+            return BindError::Running { lock: path.to_owned() };
+        }
+        failed(path, errno.into())
     })
 }
 

@@ -1,6 +1,7 @@
 //! The daemon's end of the socket, driven from its loop: nothing here waits.
 
 use super::MOST_CLIENTS;
+use super::closer::Closer;
 use super::connection::{Connection, MayChange, turn_away};
 use super::listener::{BindError, Listener};
 use super::request::Request;
@@ -42,8 +43,9 @@ pub struct Server {
     clients: BTreeMap<ClientId, Connection>,
     next: u64,
     may_change: MayChange,
-    /// Until then nobody is accepted: this process had no descriptors left.
+    /// Until then nobody is accepted: this process had no descriptors left, or too many to close.
     deaf_until: Option<Duration>,
+    closer: Closer,
 }
 
 /// How long to wait for a descriptor to become free.
@@ -64,6 +66,7 @@ impl Server {
             next: 0,
             may_change: MayChange { own: nix::unistd::geteuid().as_raw() },
             deaf_until: None,
+            closer: Closer::default(),
         })
     }
 
@@ -90,7 +93,7 @@ impl Server {
             }
         }
         self.clients.values_mut().for_each(|client| client.expire(now));
-        self.clients.retain(|_, client| !client.is_over());
+        self.remove_ended();
         if self.deaf_until.is_some_and(|until| until <= now) {
             self.deaf_until = None;
         }
@@ -107,8 +110,25 @@ impl Server {
         }
     }
 
+    fn remove_ended(&mut self) {
+        let ended: Vec<ClientId> =
+            self.clients.iter().filter(|(_, client)| client.is_over()).map(|(id, _)| *id).collect();
+        ended.into_iter().for_each(|id| self.remove(id));
+    }
+
+    fn remove(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.remove(&id) {
+            let (socket, files) = client.into_parts();
+            self.closer.close(socket, files);
+        }
+    }
+
     fn accept(&mut self, now: Duration) {
         for _ in 0..MOST_ACCEPTED {
+            if self.closer.is_overloaded() {
+                self.deaf_until = Some(now + DEAFNESS);
+                return;
+            }
             match accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(socket) => self.admit(socket, now),
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
@@ -124,8 +144,13 @@ impl Server {
     fn admit(&mut self, socket: OwnedFd, now: Duration) {
         let Ok(credentials) = getsockopt(&socket, PeerCredentials) else { return };
         let peer = Peer { pid: credentials.pid(), uid: credentials.uid(), gid: credentials.gid() };
+        self.admit_peer(socket, peer, now);
+    }
+
+    fn admit_peer(&mut self, socket: OwnedFd, peer: Peer, now: Duration) {
         if self.clients.len() >= MOST_CLIENTS && !self.make_room(&peer) {
             turn_away(socket.as_fd());
+            self.closer.close(socket, Vec::new());
             return;
         }
         let id = ClientId(self.next);
@@ -139,10 +164,58 @@ impl Server {
             return false;
         }
         let reader = self.clients.iter().find(|(_, client)| !self.may_change.allows(&client.peer));
-        let Some(reader) = reader.map(|(id, _)| *id) else { return false };
-        if let Some(client) = self.clients.remove(&reader) {
-            turn_away(client.as_fd());
-        }
+        let Some((id, client)) = reader.map(|(id, client)| (*id, client)) else { return false };
+        client.give_way();
+        self.remove(id);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    fn filled_with(uid: u32) -> (tempfile::TempDir, Server, Vec<UnixStream>) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut server = Server::bind(&dir.path().join("control.sock"), None).unwrap();
+        let clients = (0..MOST_CLIENTS).map(|_| admit(&mut server, uid)).collect();
+        (dir, server, clients)
+    }
+
+    fn admit(server: &mut Server, uid: u32) -> UnixStream {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        server.admit_peer(ours.into(), Peer { pid: 1, uid, gid: uid }, Duration::ZERO);
+        theirs.set_nonblocking(true).unwrap();
+        theirs
+    }
+
+    fn told(client: &mut UnixStream) -> String {
+        let mut text = String::new();
+        let _ = client.read_to_string(&mut text);
+        text
+    }
+
+    const READER: u32 = 60_001;
+
+    #[test]
+    fn a_reader_gives_way_to_who_may_change_things() {
+        let (_dir, mut server, mut readers) = filled_with(READER);
+        let mut root = admit(&mut server, 0);
+        assert_eq!(told(&mut root), "");
+        assert!(told(&mut readers[0]).contains("64 clients are connected"));
+        assert_eq!(told(&mut readers[1]), "");
+        assert_eq!(server.interests().len(), 1 + MOST_CLIENTS);
+    }
+
+    #[test]
+    fn nobody_gives_way_to_a_reader_nor_root_to_root() {
+        for (uid, newcomer) in [(READER, READER), (0, READER), (0, 0)] {
+            let (_dir, mut server, mut clients) = filled_with(uid);
+            let mut turned_away = admit(&mut server, newcomer);
+            assert!(told(&mut turned_away).contains("64 clients are connected"), "{uid} {newcomer}");
+            assert!(clients.iter_mut().all(|client| told(client).is_empty()));
+        }
     }
 }

@@ -35,9 +35,8 @@ pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<O
     };
     let mut files = Vec::new();
     for part in ancillary.drain() {
-        match part {
-            RecvAncillaryMessage::ScmRights(descriptors) => files.extend(descriptors),
-            _ => {}
+        if let RecvAncillaryMessage::ScmRights(descriptors) = part {
+            files.extend(descriptors);
         }
     }
     let truncated = message.flags.contains(ReturnFlags::CTRUNC);

@@ -42,6 +42,8 @@ codes! {
     BAD_NUMBER = "PG216": "a number out of its bounds, or not a percentage";
     BAD_INTERFACE = "PG217": "not a name of an interface, or the beginning of one";
     BAD_USER = "PG218": "not a name or an id of a local user";
+    DOMAIN_TWICE = "PG219": "two domains of the resolver with one suffix that differ";
+    BAD_GROUP = "PG220": "not a name of a local group";
 
     DEFINED_TWICE = "PG301": "two definitions of a group, service, zone, switch or default in one layer that differ";
     TWO_RULES = "PG302": "two rules of one name, and neither replaces the other";

@@ -18,12 +18,26 @@ pub fn uid(root: &Path, name: &str) -> Result<Option<u32>, io::Error> {
     Ok(in_passwd(&String::from_utf8_lossy(&octets), name))
 }
 
-/// The first line of that name counts, as in the C library.
+/// The numbers of a user and of its group in this machine's /etc/passwd, without asking anything else; `None` if there is
+/// no such line, or no such file.
+pub fn listed(name: &str) -> io::Result<Option<(u32, u32)>> {
+    match std::fs::read("/etc/passwd") {
+        Ok(octets) => Ok(entry(&String::from_utf8_lossy(&octets), name)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn in_passwd(text: &str, name: &str) -> Option<u32> {
+    entry(text, name).map(|(uid, _)| uid)
+}
+
+/// The first line of that name counts, as in the C library.
+fn entry(text: &str, name: &str) -> Option<(u32, u32)> {
     let user = |line: &str| {
         let mut fields = line.split(':');
-        let (found, _password, uid) = (fields.next()?, fields.next()?, fields.next()?);
-        (found == name).then(|| uid.parse().ok()).flatten()
+        let (found, _password, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        if found == name { uid.parse().ok().zip(gid.parse().ok()) } else { None }
     };
     text.lines().find_map(user)
 }
@@ -50,5 +64,7 @@ mod tests {
     fn users_of_the_machine_are_known_by_the_system() {
         assert_eq!(uid(Path::new("/"), "root").unwrap(), Some(0));
         assert_eq!(uid(Path::new("/"), "no-such-user-of-portgrave").unwrap(), None);
+        assert_eq!(listed("root").unwrap(), Some((0, 0)));
+        assert_eq!(listed("no-such-user-of-portgrave").unwrap(), None);
     }
 }

@@ -1,7 +1,9 @@
 //! The addresses that a looked-up name may never stand for.
 
-use super::AddressBook;
-use crate::types::{AddrRange, Family, merged};
+use super::{AddressBook, Policy};
+use crate::diag::{Finding, codes};
+use crate::types::{AddrRange, Family, HostName, merged};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
@@ -79,6 +81,45 @@ pub fn is_opened(book: &AddressBook, opened: &[AddrRange], address: IpAddr) -> b
     opened.iter().any(|range| range.contains(address)) && !of_machine && !is_no_host(address)
 }
 
+/// What names may not stand for on this machine, under a policy.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    machine: AddressBook,
+    opened: BTreeMap<HostName, Vec<AddrRange>>,
+}
+
+impl Filter {
+    pub fn new(policy: &Policy, book: &AddressBook) -> Self {
+        let machine = AddressBook {
+            own: book.own.clone(),
+            connected: book.connected.clone(),
+            broadcast: book.broadcast.clone(),
+            ..AddressBook::default()
+        };
+        let opens = policy.names.iter().filter(|(_, names)| !names.allow_net.is_empty());
+        let opened = opens.map(|(name, names)| (name.clone(), names.allow_net.clone())).collect();
+        Self { machine, opened }
+    }
+
+    /// Why a name may not have an address, if so.
+    pub fn why_not(&self, name: &HostName, address: IpAddr) -> Option<&'static str> {
+        let opened = self.opened.get(name).map_or(&[][..], Vec::as_slice);
+        if may_stand(&self.machine, opened, address) {
+            return None;
+        }
+        let machine = &self.machine;
+        let of_machine = machine.own.contains(&address)
+            || machine.broadcast.contains(&address)
+            || machine.connected.iter().any(|network| network.contains(address));
+        Some(if of_machine { "this machine's own network" } else { "private or special" })
+    }
+
+    /// The lines to write where a name is meant to have these addresses, which were refused; `None` where nothing opens them.
+    pub fn advice(&self, name: &HostName, refused: &[IpAddr]) -> Option<String> {
+        super::advice(&self.machine, name, refused)
+    }
+}
+
 /// Unspecified, loopback, link-local, multicast, class E and mapped addresses.
 const NO_HOSTS: [&str; 7] =
     ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/80", "fe80::/10", "ff00::/8"];
@@ -96,6 +137,13 @@ fn is_no_host(address: IpAddr) -> bool {
 /// Whether nothing can be opened by opening this network.
 pub fn is_no_network_of_hosts(network: &AddrRange) -> bool {
     no_hosts().iter().any(|range| range.contains(network.first()) && range.contains(network.last()))
+}
+
+/// The finding of a network in `allow-net` that opens nothing.
+pub fn opens_nothing(network: &AddrRange) -> Finding {
+    let message = format!("no name may stand for an address of {network}");
+    let help = "unspecified, loopback, link-local and multicast addresses are opened by nothing: take it out";
+    Finding::error(codes::OPENS_NO_HOSTS, message).help(help)
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ fn user(reader: &mut Reader, value: &Value<'_>, wanted: Wanted) -> Option<Spanne
         })
     } else {
         let text = reader.string(value, wanted)?;
-        user_name(text)
+        account_name(text)
             .map(|()| User::Name(text.to_owned()))
             .map_err(|help| (format!("\"{text}\" is no user name"), help))
     };
@@ -90,8 +90,8 @@ fn user(reader: &mut Reader, value: &Value<'_>, wanted: Wanted) -> Option<Spanne
     }
 }
 
-/// What `getent passwd` can find; else what to write.
-fn user_name(text: &str) -> Result<(), String> {
+/// What `getent passwd` can find, and `getent group`; else what to write for a user.
+pub(super) fn account_name(text: &str) -> Result<(), String> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(format!("write a user id without quotes: {text}"));
     }
@@ -121,11 +121,11 @@ mod tests {
     #[test]
     fn user_names_are_those_of_the_system() {
         for name in ["chrony", "_apt", "www-data", "svc.mail", "machine$", "DOM\\svc", "svc@ad.example"] {
-            assert_eq!(user_name(name), Ok(()), "{name}");
+            assert_eq!(account_name(name), Ok(()), "{name}");
         }
         for name in ["", "-x", "a b", "a:b", "@wheel", "!root", "a,b", "38", "any"] {
-            assert!(user_name(name).is_err(), "{name}");
+            assert!(account_name(name).is_err(), "{name}");
         }
-        assert_eq!(user_name("38").unwrap_err(), "write a user id without quotes: 38");
+        assert_eq!(account_name("38").unwrap_err(), "write a user id without quotes: 38");
     }
 }

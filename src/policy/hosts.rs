@@ -12,6 +12,7 @@ use std::path::PathBuf;
 pub(super) const TTL: (&str, &str) = ("1s", "30d");
 pub(super) const GRACE: (&str, &str) = ("0s", "30d");
 
+/// For the settings' domains too.
 const ALLOW_NET: AddressKey = AddressKey {
     name: "allow-net",
     for_all: "write the private networks that names may stand for, such as \"10.40.0.0/16\"; public addresses need nothing",
@@ -67,7 +68,7 @@ fn long_form(reader: &mut Reader, name: &Spanned<String>, table: &Table<'_>) -> 
     }
 }
 
-fn allow_net(reader: &mut Reader, value: &Value<'_>) -> Spanned<Vec<Spanned<AddrRange>>> {
+pub(super) fn allow_net(reader: &mut Reader, value: &Value<'_>) -> Spanned<Vec<Spanned<AddrRange>>> {
     let texts = reader.strings(value, Wanted::new("a list of prefixes", "[\"10.40.0.0/16\"]"));
     let mut networks = Vec::new();
     for text in texts {

@@ -52,8 +52,20 @@ impl Section {
     }
 }
 
-static ALL: [&Section; 10] =
-    [&POLICY, &DEFAULT, &RULE, &OVERRIDE, &HOST_GROUP, &SERVICE, &SETTINGS, &PATHS, &RESOLVER, &LOG];
+static ALL: [&Section; 12] = [
+    &POLICY,
+    &DEFAULT,
+    &RULE,
+    &OVERRIDE,
+    &HOST_GROUP,
+    &SERVICE,
+    &SETTINGS,
+    &PATHS,
+    &RESOLVER,
+    &DOMAIN,
+    &CONTROL,
+    &LOG,
+];
 
 pub(super) static POLICY: Section = Section {
     place: "in a policy file",
@@ -221,14 +233,13 @@ pub(super) static SERVICE: Section = Section {
 pub(super) static SETTINGS: Section = Section {
     place: "in portgrave.toml",
     home: "at the top level of portgrave.toml",
-    keys: &["policy", "paths", "resolver", "log"],
+    keys: &["policy", "paths", "resolver", "control", "log"],
     not_yet: &[
         ("revoke", "leave it out: open connections are kept"),
         ("guard", "leave it out, and keep a console at hand when rules for SSH change"),
         ("confirm", "leave it out: a change is kept at once"),
         ("probe", "leave it out: a change is read back and compared, but not probed"),
         ("history", "leave it out: the generation in force is kept"),
-        ("control", "leave it out: there is no control socket yet"),
         ("metrics", "leave it out: `portgrave counters --json` has the figures"),
     ],
     called: &[("policies", "policy"), ("dns", "resolver"), ("logging", "log")],
@@ -245,9 +256,38 @@ pub(super) static PATHS: Section = Section {
 pub(super) static RESOLVER: Section = Section {
     place: "in [resolver]",
     home: "in portgrave.toml, under [resolver]",
-    keys: &["servers", "ttl-floor", "ttl-cap", "grace", "min-interval", "max-stale"],
-    not_yet: &[("domain", "leave it out: every name is asked at `servers`")],
-    called: &[("server", "servers"), ("nameserver", "servers"), ("nameservers", "servers")],
+    keys: &["servers", "ttl-floor", "ttl-cap", "grace", "min-interval", "max-stale", "domain"],
+    not_yet: &[],
+    called: &[
+        ("server", "servers"),
+        ("nameserver", "servers"),
+        ("nameservers", "servers"),
+        ("domains", "domain"),
+        ("zone", "domain"),
+    ],
+};
+
+pub(super) static DOMAIN: Section = Section {
+    place: "in a domain of the resolver",
+    home: "in portgrave.toml, under [[resolver.domain]]",
+    keys: &["suffix", "servers", "allow-net"],
+    not_yet: &[],
+    called: &[
+        ("name", "suffix"),
+        ("domain", "suffix"),
+        ("server", "servers"),
+        ("nameserver", "servers"),
+        ("nameservers", "servers"),
+        ("allow-nets", "allow-net"),
+    ],
+};
+
+pub(super) static CONTROL: Section = Section {
+    place: "in [control]",
+    home: "in portgrave.toml, under [control]",
+    keys: &["group"],
+    not_yet: &[],
+    called: &[("gid", "group"), ("groups", "group")],
 };
 
 pub(super) static LOG: Section = Section {

@@ -3,6 +3,7 @@
 
 mod conditions;
 mod defaults;
+mod domain;
 mod file;
 mod hosts;
 mod keys;
@@ -25,8 +26,8 @@ mod zones;
 pub use file::parse;
 pub use names::parse_names;
 pub use parsed::{
-    DefaultEntry, HostGroup, Layer, OverrideEntry, ParsedFile, ParsedPolicy, Peer, PortTerm,
-    ResolverSettings, RuleEntry, RuleKeys, ServiceEntry, Settings, Spanned, Switches, ZoneEntry,
+    ControlSettings, DefaultEntry, Domain, HostGroup, Layer, OverrideEntry, ParsedFile, ParsedPolicy, Peer,
+    PortTerm, ResolverSettings, RuleEntry, RuleKeys, ServiceEntry, Settings, Spanned, Switches, ZoneEntry,
 };
 pub use reader::duration;
 pub use settings::parse_settings;

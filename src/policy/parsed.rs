@@ -2,7 +2,7 @@
 
 use crate::diag::{FileId, Span};
 use crate::model::{Action, DefaultAction, ForwardDefault, LogPolicy, RuleDirection, User};
-use crate::types::{AddrRange, HostName, InterfacePattern, PortMatch, PortRange, Protocol, RuleName};
+use crate::types::{AddrRange, HostName, InterfacePattern, PortMatch, PortRange, Protocol, RuleName, Suffix};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -180,6 +180,7 @@ pub struct Settings {
     pub state_dir: PathBuf,
     pub runtime_dir: PathBuf,
     pub resolver: ResolverSettings,
+    pub control: ControlSettings,
     pub log: LogPolicy,
 }
 
@@ -192,4 +193,23 @@ pub struct ResolverSettings {
     pub grace: Duration,
     pub min_interval: Duration,
     pub max_stale: Duration,
+    /// In the order in which they are written; each suffix once.
+    pub domains: Vec<Domain>,
+}
+
+/// `[[resolver.domain]]`: what holds for names under a suffix. Of several suffixes that a name has, the longest that says a
+/// thing counts for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Domain {
+    pub suffix: Suffix,
+    /// Whom to ask, in this order.
+    pub servers: Option<Vec<SocketAddr>>,
+    /// `allow-net = […]`: private networks that names under the suffix may stand for; sorted.
+    pub allow_net: Option<Vec<AddrRange>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlSettings {
+    /// The local group whose members may read over the control socket.
+    pub group: String,
 }

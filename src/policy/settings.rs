@@ -1,9 +1,10 @@
 //! `portgrave.toml` and its drop-ins: lists append, what else a later file says takes the place of what an earlier one said.
 
+use super::domain::{self, Domains};
 use super::hosts::{GRACE, TTL};
-use super::keys::{PATHS, RESOLVER, SETTINGS};
+use super::keys::{CONTROL, PATHS, RESOLVER, SETTINGS};
 use super::reader::{Reader, Table, Value, Wanted};
-use super::{ResolverSettings, Settings, Spanned, check_name, log, syntax};
+use super::{ControlSettings, ResolverSettings, Settings, Spanned, check_name, conditions, log, syntax};
 use crate::diag::{FileId, Finding, Findings, SourceMap, Span, codes};
 use crate::model::LogPolicy;
 use std::collections::BTreeSet;
@@ -32,7 +33,9 @@ impl Default for Settings {
                 grace: Duration::from_secs(300),
                 min_interval: Duration::from_secs(10),
                 max_stale: Duration::from_secs(24 * 3600),
+                domains: Vec::new(),
             },
+            control: ControlSettings { group: "portgrave".into() },
             log: LogPolicy::default(),
         }
     }
@@ -55,6 +58,7 @@ pub fn parse_settings(
     }
     findings.extend(merged.together());
     findings.sort_by_place();
+    merged.settings.resolver.domains = merged.domains.finish();
     if findings.has_errors() { Err(findings) } else { Ok(merged.settings) }
 }
 
@@ -64,6 +68,7 @@ struct Merged {
     settings: Settings,
     ttl_floor: Option<Span>,
     ttl_cap: Option<Span>,
+    domains: Domains,
 }
 
 impl Merged {
@@ -85,6 +90,9 @@ impl Merged {
                 self.resolver(reader, resolver);
             }
         }
+        if let Some(group) = table.get("control").and_then(|value| control_group(reader, value)) {
+            self.settings.control.group = group;
+        }
     }
 
     fn resolver(&mut self, reader: &mut Reader, table: &Table<'_>) {
@@ -92,7 +100,7 @@ impl Merged {
         let resolver = &mut self.settings.resolver;
         if let Some(value) = table.get("servers") {
             let servers = resolver.servers.get_or_insert_default();
-            servers.extend(read_servers(reader, value));
+            servers.extend(read_servers(reader, value, "those of resolv.conf"));
             once_each(servers, |server| *server);
         }
         for (key, (least, most), target) in [
@@ -110,6 +118,9 @@ impl Merged {
             if let Some(value) = table.get(key) {
                 *place = Some(reader.of(value));
             }
+        }
+        if let Some(value) = table.get("domain") {
+            domain::parse(reader, value).into_iter().for_each(|domain| self.domains.add(reader, domain));
         }
     }
 
@@ -188,10 +199,26 @@ fn path(reader: &mut Reader, value: &Value<'_>) -> Option<PathBuf> {
     Some(text.into())
 }
 
-fn read_servers(reader: &mut Reader, value: &Value<'_>) -> Vec<SocketAddr> {
+fn control_group(reader: &mut Reader, value: &Value<'_>) -> Option<String> {
+    let wanted = Wanted::new("a table", "[control], and below it: group = \"portgrave\"");
+    let control = reader.table(value, wanted)?;
+    reader.known_keys(control, &CONTROL);
+    let value = control.get("group")?;
+    let text = reader.string(value, Wanted::new("the name of a local group", "\"portgrave\""))?;
+    if conditions::account_name(text).is_err() {
+        let help = "write a name as `getent group` shows it, such as \"portgrave\"";
+        let message = format!("\"{text}\" is no name of a group");
+        reader.error(codes::BAD_GROUP, reader.of(value), message, help);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// `otherwise` are the servers that are asked where none are written.
+pub(super) fn read_servers(reader: &mut Reader, value: &Value<'_>, otherwise: &str) -> Vec<SocketAddr> {
     let texts = reader.strings(value, Wanted::new("a list of addresses", "[\"192.0.2.53\"]"));
     if value.get_ref().as_array().is_some_and(|array| array.is_empty()) {
-        let help = "write at least one address, or leave `servers` out for those of resolv.conf";
+        let help = format!("write at least one address, or leave `servers` out for {otherwise}");
         reader.error(codes::BAD_SERVER, reader.of(value), "there is no server in `servers`", help);
     }
     texts.into_iter().filter_map(|text| server(reader, text)).collect()
@@ -286,6 +313,31 @@ mod tests {
             read.resolver.servers.unwrap_or_default().iter().map(ToString::to_string).collect();
         assert_eq!(servers, ["192.0.2.1:53", "192.0.2.2:53"]);
         assert_eq!(read.resolver.grace.as_secs(), 60);
+    }
+
+    #[test]
+    fn domains_of_drop_ins_append_and_the_same_again_counts_once() {
+        let int = "[[resolver.domain]]\nsuffix = \"int.example\"\nservers = [\"10.20.0.53\"]\n";
+        let lab = "[[resolver.domain]]\nsuffix = \"lab\"\nallow-net = [\"fd00::/8\", \"10.0.0.0/8\", \"fd00::/8\"]\n";
+        let read = together(&[int, &format!("{lab}{int}"), lab]).unwrap().resolver.domains;
+        let suffixes: Vec<&str> = read.iter().map(|domain| domain.suffix.as_str()).collect();
+        assert_eq!(suffixes, ["int.example", "lab"]);
+        let opened = read[1].allow_net.iter().flatten().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!((read[1].servers.as_ref(), opened.join(" ")), (None, "10.0.0.0/8 fd00::/8".into()));
+        assert_eq!((read[0].servers.as_ref().unwrap().len(), &read[0].allow_net), (1, &None));
+        let other = int.replace("10.20.0.53", "10.20.0.54");
+        assert_eq!(together(&[int, lab, &other]).unwrap_err(), [("PG219", 2)]);
+    }
+
+    #[test]
+    fn the_group_of_the_control_socket_is_the_last_files() {
+        let group = |name: &str| format!("[control]\ngroup = \"{name}\"\n");
+        assert_eq!(together(&[]).unwrap().control.group, "portgrave");
+        assert_eq!(
+            together(&[&group("ops"), &group("fw_ops"), "[control]\n"]).unwrap().control.group,
+            "fw_ops"
+        );
+        assert_eq!(together(&[&group("%ops"), &group("")]).unwrap_err(), [("PG220", 0), ("PG220", 1)]);
     }
 
     #[test]

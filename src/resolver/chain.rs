@@ -64,7 +64,7 @@ pub(super) fn walk(asked: &Key, records: &[Record]) -> Result<Walk, Failure> {
 }
 
 /// A TTL with its most significant bit set is 0 (RFC 2181, 8).
-fn meant(ttl: u32) -> u32 {
+pub(super) fn meant(ttl: u32) -> u32 {
     if ttl > i32::MAX as u32 { 0 } else { ttl }
 }
 

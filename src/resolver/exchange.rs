@@ -54,6 +54,15 @@ impl Exchange {
         matches!(self.channel, Channel::Tcp(_))
     }
 
+    #[cfg(test)]
+    pub(super) fn local_port(&self) -> u16 {
+        let address = match &self.channel {
+            Channel::Udp(socket) => socket.local_addr(),
+            Channel::Tcp(stream) => stream.socket.local_addr(),
+        };
+        address.unwrap().port()
+    }
+
     /// What to wait for before the next [`Self::advance`].
     pub(super) fn interest(&self) -> (BorrowedFd<'_>, PollFlags) {
         match &self.channel {

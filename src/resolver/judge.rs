@@ -1,6 +1,6 @@
 //! What a message is to a question: its answer, a failure, or nothing at all.
 
-use super::chain::{Data, Key, Record, Walk, walk};
+use super::chain::{Data, Key, Record, Walk, meant, walk};
 use super::outcome::{Answer, Failure};
 use super::question::{Question, UDP_SIZE};
 use crate::types::Family;
@@ -128,7 +128,7 @@ impl Content {
 
     fn authority_record(&mut self, record: &ParsedRecord<'_, [u8]>) -> Result<(), ParseError> {
         if let Some(soa) = record.to_record::<Soa<ParsedName<&[u8]>>>()? {
-            self.negative = Some(soa.ttl().as_secs().min(soa.data().minimum().as_secs()));
+            self.negative = Some(meant(soa.ttl().as_secs()).min(meant(soa.data().minimum().as_secs())));
         }
         self.referral |= record.rtype() == Rtype::NS;
         Ok(())

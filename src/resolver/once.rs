@@ -5,7 +5,7 @@ use super::outcome::{Failure, Lookup, Lookups};
 use crate::types::{Family, HostName};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollTimeout, poll};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -13,24 +13,23 @@ use std::time::{Duration, Instant};
 /// More than any deadline, and little enough for the clock.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// Asks each name for both families, and returns when every question has an end or `deadline` has passed.
+/// Asks each name at its servers for both families, and returns when every question has an end or `deadline` has passed.
 ///
 /// # Errors
 /// Only if the machine fails: no randomness, or `poll` refuses. What servers do ends in [`Lookup::outcome`].
 pub fn lookup_all(
-    names: &[HostName],
-    servers: &[SocketAddr],
+    asked: &BTreeMap<&HostName, &[SocketAddr]>,
     deadline: Duration,
     limits: &Limits,
 ) -> io::Result<Lookups> {
     let ends = Instant::now() + deadline.min(LONGEST);
     let mut client = Client::new(Limits { questions: limits.questions.max(1), ..*limits })?;
-    let names: BTreeSet<&HostName> = names.iter().collect();
-    let mut unasked = names.into_iter().flat_map(|name| Family::BOTH.map(|family| (name, family)));
+    let of_both = |(name, servers)| Family::BOTH.map(|family| (name, family, servers));
+    let mut unasked = asked.iter().map(|(name, servers)| (*name, *servers)).flat_map(of_both);
     let mut lookups = Lookups::default();
     let mut open = 0;
     while Instant::now() < ends {
-        for (name, family) in unasked.by_ref().take(limits.questions.max(1) - open) {
+        for (name, family, servers) in unasked.by_ref().take(limits.questions.max(1) - open) {
             client.ask(name.clone(), family, servers);
             open += 1;
         }
@@ -42,7 +41,7 @@ pub fn lookup_all(
         take(&mut lookups, ended);
     }
     take(&mut lookups, client.give_up());
-    for (name, family) in unasked {
+    for (name, family, _) in unasked {
         let lookup = Lookup { server: None, outcome: Err(Failure::Timeout) };
         lookups.by_question.insert((name.clone(), family), lookup);
     }
@@ -56,7 +55,7 @@ fn take(lookups: &mut Lookups, ended: Vec<Ended>) {
 }
 
 /// Waits for the first event, but not for longer than until `ends`.
-fn ready(client: &Client, ends: Instant) -> io::Result<Vec<bool>> {
+pub(super) fn ready(client: &Client, ends: Instant) -> io::Result<Vec<bool>> {
     let until = client.next_deadline().map_or(ends, |deadline| deadline.min(ends));
     let wait = until.saturating_duration_since(Instant::now());
     // Rounded up: a wait that ends a moment early would spin.

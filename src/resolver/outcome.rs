@@ -109,3 +109,51 @@ pub struct Counters {
     /// Datagrams from a server's address that were no answer to the question: wrong id, question or case, or unreadable.
     pub spoof_suspect: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_written_with_their_names_in_kebab_case_and_read_back() {
+        for (failure, json) in [
+            (Failure::NoData { seconds: Some(60) }, r#"{"failure":"no-data","seconds":60}"#),
+            (Failure::NxDomain { seconds: None }, r#"{"failure":"nx-domain","seconds":null}"#),
+            (Failure::ServFail, r#"{"failure":"serv-fail"}"#),
+            (Failure::OtherCode { code: 23 }, r#"{"failure":"other-code","code":23}"#),
+            (Failure::TwoAliases, r#"{"failure":"two-aliases"}"#),
+            (Failure::TooMany, r#"{"failure":"too-many"}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&failure).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Failure>(json).unwrap(), failure);
+        }
+    }
+
+    #[test]
+    fn what_another_process_says_beyond_the_form_is_refused() {
+        for json in [
+            r#"{"failure":"unheard-of"}"#,
+            r#"{"failure":"no-data","seconds":-1}"#,
+            r#"{"failure":"no-data","seconds":1,"more":1}"#,
+            r#"{"failure":"other-code"}"#,
+        ] {
+            assert!(serde_json::from_str::<Failure>(json).is_err(), "{json}");
+        }
+        let lookup =
+            Lookup { server: None, outcome: Ok(Answer::of(vec![("192.0.2.1".parse().unwrap(), 60)])) };
+        let json = r#"{"server":null,"outcome":{"Ok":{"addresses":[["192.0.2.1",60]],"left_out":0}}}"#;
+        assert_eq!(serde_json::to_string(&lookup).unwrap(), json);
+        for (from, to) in [("192.0.2.1", "192.0.2"), ("60", "4294967296"), ("\"left_out\"", "\"more\"")] {
+            assert!(serde_json::from_str::<Lookup>(&json.replace(from, to)).is_err(), "{to}");
+        }
+    }
+
+    #[test]
+    fn an_answer_keeps_the_lowest_addresses_and_counts_the_rest() {
+        let addresses: Vec<(IpAddr, u32)> =
+            (0..1030u32).map(|last| (std::net::Ipv4Addr::from(last).into(), 60)).collect();
+        assert_eq!(Answer::of(addresses[..1024].to_vec()).left_out, 0);
+        let answer = Answer::of(addresses.clone());
+        assert_eq!((&answer.addresses[..], answer.left_out), (&addresses[..1024], 6));
+    }
+}

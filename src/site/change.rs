@@ -1,14 +1,17 @@
 //! The whole change: the generation prepared, the kernel settled, the generation kept.
 
 use super::{Context, committed, facts};
-use crate::apply::{ApplyError, Carried, Change, ChangeError, Connection, explain, features, restore};
+use crate::apply::{
+    ApplyError, Carried, Change, ChangeError, Connection, InForce, explain, features, restore,
+};
 use crate::compile::Features;
-use crate::diag::{Finding, Findings};
+use crate::diag::{FileId, Finding, Findings};
 use crate::host::{clock, interfaces, sockets};
 use crate::netlink::{KernelError, NfTables};
 use crate::plan::Summary;
+use crate::policy::Layer;
 use crate::ruleset::Ruleset;
-use crate::store::{Generation, Input, Store, StoreError};
+use crate::store::{Files, Generation, Input, Store, StoreError};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -21,7 +24,7 @@ pub struct Changed {
     pub summary: Summary,
     pub adopted: usize,
     /// What the kernel holds.
-    pub want: Ruleset,
+    pub in_force: InForce,
 }
 
 /// Why nothing changed, or that it was taken back.
@@ -46,6 +49,7 @@ impl From<StoreError> for Failure {
 /// Puts the policy of a context in force. Its addresses of names are those that the kernel is to hold; warnings are added to its
 /// findings.
 pub fn change(context: &mut Context, store: &Store) -> Result<Changed, Failure> {
+    let now = clock::since_boot();
     store.keep_held_back(&context.lists.held_back)?;
     let before = store.in_force()?;
     let generation = next(context, before.as_ref());
@@ -64,28 +68,32 @@ pub fn change(context: &mut Context, store: &Store) -> Result<Changed, Failure> 
     }
     warn_of_adoption(context, &carried);
     let Carried { settled, want, adopted, .. } = carried;
+    let in_force = InForce::of(want, &settled, now);
     let changed = settled.summary.changes() || fresh;
     let generation = if fresh { generation } else { before.unwrap_or(generation) };
-    Ok(Changed { changed, generation, summary: settled.summary, adopted, want })
+    Ok(Changed { changed, generation, summary: settled.summary, adopted, in_force })
 }
 
 /// The generation that the context comes to: a new number where a policy or list file differs, the same where only the machine
 /// does.
 fn next(context: &Context, before: Option<&Generation>) -> Generation {
-    let input = |(file, layer): &(crate::diag::FileId, crate::policy::Layer)| Input {
-        name: context.sources.name(*file).to_owned(),
+    let input = |file: FileId, layer: Layer| Input {
+        name: context.sources.name(file).to_owned(),
         layer: layer.0,
-        text: context.sources.text(*file).to_owned(),
+        text: context.sources.text(file).to_owned(),
     };
-    let inputs: Vec<Input> = context.files.iter().map(input).collect();
-    let lists: Vec<_> = context.lists.sources.iter().map(|source| source.list.clone()).collect();
-    let facts = facts::stored(&context.book, &context.policy);
+    let files = Files {
+        inputs: context.files.iter().map(|(file, layer)| input(*file, *layer)).collect(),
+        settings: context.settings_files.iter().map(|file| input(*file, Layer(0))).collect(),
+        lists: context.lists.sources.iter().map(|source| source.list.clone()).collect(),
+    };
+    let facts = facts::stored(&context.book);
     let (number, applied) = match before {
-        Some(before) if before.inputs == inputs && before.lists == lists => (before.number, before.applied),
+        Some(before) if before.is_of(&files) => (before.number, before.applied),
         Some(before) => (before.number + 1, clock::wall().as_secs()),
         None => (1, clock::wall().as_secs()),
     };
-    Generation::new(number, applied, inputs, lists, facts)
+    Generation::new(number, applied, files, facts)
 }
 
 fn carry_out(

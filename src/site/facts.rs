@@ -1,15 +1,14 @@
 //! What the policy asks of this machine: servers, interfaces, local users, list files.
 
-use super::Inputs;
-use super::lists::{self, Lists};
 use super::load::unreadable;
 use crate::diag::{Finding, Findings, codes};
 use crate::host::files::{self, Owner};
 use crate::host::{interfaces, resolvconf, root, users};
-use crate::model::{AddressBook, LearnedAddress, Policy, Rule, Source, User, never};
+use crate::model::{AddressBook, LearnedAddress, Policy, Rule, Source, User, advice, all_servers, never};
 use crate::policy::{Settings, parse_names};
-use crate::store::{self, Store};
+use crate::store;
 use crate::types::{AddrRange, HostName};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -19,35 +18,31 @@ const DNS: u16 = 53;
 /// Addresses that `--names` gives have no TTL: they live for a day.
 const GIVEN_LIFE: Duration = Duration::from_secs(86_400);
 
-/// The facts, and what is wrong with them.
-pub struct Facts {
+/// What the machine is, and what is wrong with that.
+#[derive(Default)]
+pub struct Machine {
     pub book: AddressBook,
-    pub lists: Lists,
+    /// Those of the settings, else those of resolv.conf; without those of domains.
+    pub servers: Vec<SocketAddr>,
     pub findings: Findings,
 }
 
-/// List files and resolv.conf are those under `inputs.root`; the interfaces are this machine's.
-pub fn gather(settings: &Settings, policy: &Policy, inputs: &Inputs) -> Facts {
-    let mut facts =
-        Facts { book: AddressBook::default(), lists: Lists::default(), findings: Findings::default() };
-    facts.servers(settings, policy, &inputs.root);
-    facts.interfaces();
-    facts.users(policy, &inputs.root);
-    let store = Store::read_only(&settings.state_dir);
-    facts.lists = lists::read(policy, &inputs.root, store, &mut facts.book, &mut facts.findings);
-    if let Some(path) = &inputs.names {
-        facts.given_names(path);
-        facts.refused_addresses(policy);
-    }
-    facts
+/// resolv.conf and passwd are those under `root`; the interfaces are this machine's.
+pub fn machine(settings: &Settings, policy: &Policy, root: &Path) -> Machine {
+    let mut machine = Machine::default();
+    machine.servers(settings, policy, root);
+    machine.book.dns_servers = all_servers(&settings.resolver.domains, &machine.servers);
+    machine.interfaces();
+    machine.users(policy, root);
+    machine
 }
 
-impl Facts {
+impl Machine {
     /// The servers to ask, and what a group with `resolv-conf` holds: those of the settings, else those of resolv.conf.
     fn servers(&mut self, settings: &Settings, policy: &Policy, root: &Path) {
         let in_use = policy.rules.iter().find(|rule| rule.peers.has(&Source::ResolvConf));
         if let Some(servers) = &settings.resolver.servers {
-            self.book.dns_servers.clone_from(servers);
+            self.servers.clone_from(servers);
             self.book.resolv_conf = servers.iter().map(SocketAddr::ip).collect();
             if let (true, Some(rule)) = (self.book.resolv_conf.iter().all(IpAddr::is_loopback), in_use) {
                 self.no_server("`servers` under [resolver] names only this machine itself", rule);
@@ -67,7 +62,7 @@ impl Facts {
                     self.findings.push(Finding::error(codes::NO_SERVERS, message).at(rule.origin).help(help));
                 }
                 let asked = |address: &IpAddr| SocketAddr::new(*address, DNS);
-                self.book.dns_servers = servers.asked.iter().map(asked).collect();
+                self.servers = servers.asked.iter().map(asked).collect();
                 self.book.resolv_conf = servers.behind;
             }
             Err(error) => {
@@ -130,59 +125,56 @@ impl Facts {
             }
         }
     }
+}
 
-    fn given_names(&mut self, path: &Path) {
-        let text = match files::read(path, Owner::Caller) {
-            Ok(text) => text,
-            Err(error) => {
-                self.findings.push(unreadable(path, &error));
-                return;
-            }
-        };
-        let mut sources = crate::diag::SourceMap::default();
-        let file = sources.add(path.display().to_string(), text);
-        match parse_names(&sources, file) {
-            Ok(names) => {
-                let learned = |address: IpAddr| LearnedAddress { address, remaining: GIVEN_LIFE };
-                let names =
-                    names.into_iter().map(|(name, list)| (name, list.into_iter().map(learned).collect()));
-                self.book.names = names.collect();
-            }
-            Err(findings) => {
-                for finding in findings.iter() {
-                    let place = finding.place.map(|span| sources.place(span)).unwrap_or_default();
-                    let mut moved = finding.clone();
-                    moved.message = format!("{place}: {}", moved.message);
-                    moved.place = None;
-                    self.findings.push(moved);
-                }
-            }
+/// The addresses of names that a file gives. Those that no name may have are left out of the ruleset, as those of any answer of DNS
+/// are.
+pub fn give_names(book: &mut AddressBook, policy: &Policy, path: &Path, findings: &mut Findings) {
+    match given_names(path) {
+        Ok(names) => {
+            let learned = |address: IpAddr| LearnedAddress { address, remaining: GIVEN_LIFE };
+            book.names = names
+                .into_iter()
+                .map(|(name, list)| (name, list.into_iter().map(learned).collect()))
+                .collect();
+            refused_addresses(book, policy).into_iter().for_each(|warning| findings.push(warning));
         }
+        Err(more) => findings.extend(more),
     }
 }
 
-impl Facts {
-    /// Given addresses that no name may have, as no answer of DNS may: the ruleset leaves them out.
-    fn refused_addresses(&mut self, policy: &Policy) {
-        let given = self.book.names.iter().filter(|(name, _)| policy.names.contains_key(*name));
-        let addresses =
-            given.flat_map(|(name, list)| list.iter().map(move |learned| (name, learned.address)));
-        let opened = |name: &HostName| policy.names.get(name).map_or(&[][..], |names| &names.allow_net);
-        let left_out =
-            addresses.filter(|(name, address)| !never::may_stand(&self.book, opened(name), *address));
-        let warnings: Vec<Finding> = left_out.map(|(name, address)| left_out_of(name, address)).collect();
-        warnings.into_iter().for_each(|warning| self.findings.push(warning));
-    }
+fn given_names(path: &Path) -> Result<BTreeMap<HostName, Vec<IpAddr>>, Findings> {
+    let text = files::read(path, Owner::Caller).map_err(|error| Findings::from(unreadable(path, &error)))?;
+    let mut sources = crate::diag::SourceMap::default();
+    let file = sources.add(path.display().to_string(), text);
+    parse_names(&sources, file).map_err(|findings| {
+        let mut moved = Findings::default();
+        for finding in findings.iter() {
+            let place = finding.place.map(|span| sources.place(span)).unwrap_or_default();
+            let message = format!("{place}: {}", finding.message);
+            moved.push(crate::diag::Finding { message, place: None, ..finding.clone() });
+        }
+        moved
+    })
 }
 
-fn left_out_of(name: &HostName, address: IpAddr) -> Finding {
+fn refused_addresses(book: &AddressBook, policy: &Policy) -> Vec<Finding> {
+    let given = book.names.iter().filter(|(name, _)| policy.names.contains_key(*name));
+    let addresses = given.flat_map(|(name, list)| list.iter().map(move |learned| (name, learned.address)));
+    let opened = |name: &HostName| policy.names.get(name).map_or(&[][..], |names| &names.allow_net);
+    let left_out = addresses.filter(|(name, address)| !never::may_stand(book, opened(name), *address));
+    left_out.map(|(name, address)| left_out_of(book, name, address)).collect()
+}
+
+fn left_out_of(book: &AddressBook, name: &HostName, address: IpAddr) -> Finding {
     let message = format!("{name}: {address} is left out: private, special, or this machine's own network");
-    let help = "write the address itself into the rule or the group, where it is meant";
+    let itself = || "write the address itself into the rule or the group, where it is meant".to_owned();
+    let help = advice(book, name, &[address]).unwrap_or_else(itself);
     Finding::warning(codes::ADDRESS_LEFT_OUT, message).help(help)
 }
 
 /// The facts as the store keeps them.
-pub fn stored(book: &AddressBook, policy: &Policy) -> store::Facts {
+pub fn stored(book: &AddressBook) -> store::Facts {
     store::Facts {
         resolv_conf: book.resolv_conf.clone(),
         dns_servers: book.dns_servers.clone(),
@@ -191,7 +183,6 @@ pub fn stored(book: &AddressBook, policy: &Policy) -> store::Facts {
         broadcast: book.broadcast.clone(),
         agent_uid: book.agent_uid,
         users: book.users.clone(),
-        log: policy.log,
     }
 }
 

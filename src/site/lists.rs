@@ -5,9 +5,10 @@ use crate::diag::{Finding, Findings, Span, codes};
 use crate::host::files::{self, FileError, Judged, Owner};
 use crate::host::root;
 use crate::model::{AddressBook, ListRef, Policy};
-use crate::store::{ContentHash, HeldBack, ListFile, ListSource, Store, StoreError};
+use crate::store::{ContentHash, Generation, HeldBack, ListFile, ListSource, Store, StoreError};
 use crate::types::{AddressList, ListContents, ListErrors, ListReader, NotText};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// The list files of a policy, beside what the address book says of them.
@@ -16,14 +17,40 @@ pub struct Lists {
     /// Their contents as they are open, for the store.
     pub sources: Vec<ListSource>,
     /// What is in each that was read, by the hash of the content: no content is parsed twice.
-    pub parsed: BTreeMap<String, AddressList>,
+    pub parsed: Parsed,
     pub held_back: Vec<HeldBack>,
 }
 
-/// Reads every list file that a rule reaches, under a root.
+impl Lists {
+    /// The addresses of each list file.
+    pub fn by_path(&self) -> BTreeMap<PathBuf, AddressList> {
+        let lists = self.sources.iter().map(|source| &source.list);
+        lists.filter_map(|list| Some((list.path.clone(), self.parsed.get(&list.sha256)?.clone()))).collect()
+    }
+}
+
+/// List files that were handed over, by the path under which a policy names them.
+pub type GivenLists = BTreeMap<PathBuf, File>;
+
+/// Contents that are in memory, by their hash.
+pub type Parsed = BTreeMap<String, AddressList>;
+
+/// The list files of a generation, as the store keeps them; `None` if one is not whole.
+pub fn stored(generation: &Generation, store: &Store, known: &Parsed) -> Option<Lists> {
+    let mut lists = Lists::default();
+    for list in &generation.lists {
+        let contents = known.get(&list.sha256).cloned();
+        let contents = contents.or_else(|| store.list(list).ok().map(|contents| contents.list))?;
+        lists.parsed.insert(list.sha256.clone(), contents);
+        lists.sources.push(store.list_source(list).ok()?);
+    }
+    Some(lists)
+}
+
+/// Reads every list file that a rule reaches: those that were given, or those under a root.
 pub fn read(
     policy: &Policy,
-    root: &Path,
+    (root, given): (&Path, Option<&GivenLists>),
     store: Store,
     book: &mut AddressBook,
     findings: &mut Findings,
@@ -35,7 +62,7 @@ pub fn read(
             groups.push(list);
         }
     }
-    let mut reading = Reading { root, store, in_force: None, book, findings, lists: Lists::default() };
+    let mut reading = Reading { root, given, store, in_force: None, book, findings, lists: Lists::default() };
     for (path, mut groups) in by_path {
         groups.sort();
         if let Err(finding) = reading.list(path, &groups) {
@@ -47,6 +74,7 @@ pub fn read(
 
 struct Reading<'a> {
     root: &'a Path,
+    given: Option<&'a GivenLists>,
     store: Store,
     /// The list files of the generation in force, once they were asked for.
     in_force: Option<Vec<ListFile>>,
@@ -71,7 +99,7 @@ struct Refusal<'a> {
 impl Reading<'_> {
     fn list(&mut self, path: &Path, groups: &[&ListRef]) -> Result<(), Findings> {
         let Some(first) = groups.first() else { return Ok(()) };
-        let read = read_file(self.root, path, first.span)?;
+        let read = self.read_file(path, first.span)?;
         if let Some(refusal) = too_few(groups, &read) {
             let held =
                 self.held(path, &read).map_err(|error| refusal.nothing_in_force(&error.to_string()))?;
@@ -86,6 +114,20 @@ impl Reading<'_> {
             self.take(read);
         }
         Ok(())
+    }
+
+    fn read_file(&self, path: &Path, place: Span) -> Result<Read, Findings> {
+        let unreadable =
+            |error: FileError| Findings::from(unreadable(&root::shown(self.root, path), &error).at(place));
+        let file = match self.given {
+            Some(given) => given.get(path).map_or(Err(FileError::Missing), Judged::handed_over),
+            None => files::open(self.root, path, Owner::Caller),
+        };
+        let file = file.map_err(unreadable)?;
+        let (contents, sha256) = parsed(&file).map_err(unreadable)?;
+        let contents = contents.map_err(|errors| wrong_lines(path, place, &errors))?;
+        let list = ListFile { path: path.to_owned(), sha256 };
+        Ok(Read { source: ListSource { list, content: file.into_file() }, contents })
     }
 
     fn take(&mut self, Read { source, contents }: Read) {
@@ -170,16 +212,6 @@ fn empty(list: &ListRef) -> Finding {
     Finding::warning(codes::EMPTY_LIST, message)
         .at(list.span)
         .help("fill it, or take the group out of the rule")
-}
-
-fn read_file(root: &Path, path: &Path, place: Span) -> Result<Read, Findings> {
-    let unreadable =
-        |error: FileError| Findings::from(unreadable(&root::shown(root, path), &error).at(place));
-    let file = files::open(root, path, Owner::Caller).map_err(unreadable)?;
-    let (contents, sha256) = parsed(&file).map_err(unreadable)?;
-    let contents = contents.map_err(|errors| wrong_lines(path, place, &errors))?;
-    let list = ListFile { path: path.to_owned(), sha256 };
-    Ok(Read { source: ListSource { list, content: file.into_file() }, contents })
 }
 
 fn parsed(file: &Judged) -> Result<(Result<ListContents, ListErrors>, String), FileError> {

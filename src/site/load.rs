@@ -5,6 +5,7 @@ use crate::diag::{FileId, Finding, Findings, SourceMap, codes, did_you_mean};
 use crate::host::files::{self, Directory, FileError, Owner};
 use crate::host::root;
 use crate::policy::{Layer, Settings, Spanned, parse_settings};
+use crate::store::{Generation, Input};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -15,22 +16,14 @@ const DEFAULT_CONFIG: &str = "/etc/portgrave/portgrave.toml";
 pub struct Loaded {
     pub sources: SourceMap,
     pub settings: Settings,
+    /// The texts of the settings.
+    pub settings_files: Vec<FileId>,
     pub files: Vec<(FileId, Layer)>,
     pub findings: Findings,
 }
 
 pub fn load(inputs: &Inputs) -> Loaded {
-    let named = inputs.config.is_some() || !inputs.policy.is_empty();
-    let mut loader = Loader {
-        sources: SourceMap::default(),
-        files: Vec::new(),
-        findings: Findings::default(),
-        owner: if named { Owner::Caller } else { Owner::Root },
-    };
-    if let Err(error) = root::directory(&inputs.root) {
-        loader.unreadable(&inputs.root, &files::opening(error));
-    }
-    let settings = loader.settings(inputs.config.as_deref());
+    let (mut loader, settings) = Loader::begin(inputs);
     if !inputs.policy.is_empty() {
         for (layer, path) in (0..).zip(&inputs.policy) {
             loader.argument(path, Layer(layer));
@@ -38,18 +31,66 @@ pub fn load(inputs: &Inputs) -> Loaded {
     } else if let Some(settings) = &settings {
         loader.layers(settings);
     }
-    let settings = settings.unwrap_or_default();
-    Loaded { sources: loader.sources, settings, files: loader.files, findings: loader.findings }
+    loader.finish(settings)
+}
+
+/// Policy texts that were handed over, under the settings of this machine.
+pub fn given(inputs: &Inputs, texts: impl IntoIterator<Item = Input>) -> Loaded {
+    let (mut loader, settings) = Loader::begin(inputs);
+    for Input { name, layer, text } in texts {
+        loader.files.push((loader.sources.add(name, text), Layer(layer)));
+    }
+    loader.finish(settings)
+}
+
+/// What a generation was made of. Its settings hold, but for the paths.
+pub fn stored(generation: &Generation, paths: &Settings) -> Option<Loaded> {
+    let mut sources = SourceMap::default();
+    let mut add = |input: &Input| sources.add(&input.name, &input.text);
+    let settings_files: Vec<FileId> = generation.settings.iter().map(&mut add).collect();
+    let files = generation.inputs.iter().map(|input| (add(input), Layer(input.layer))).collect();
+    let settings = parse_settings(&sources, settings_files.iter().copied()).ok()?;
+    let settings = Settings {
+        vendor_dir: paths.vendor_dir.clone(),
+        policy_dir: paths.policy_dir.clone(),
+        state_dir: paths.state_dir.clone(),
+        runtime_dir: paths.runtime_dir.clone(),
+        ..settings
+    };
+    Some(Loaded { sources, settings, settings_files, files, findings: Findings::default() })
 }
 
 struct Loader {
     sources: SourceMap,
+    settings_files: Vec<FileId>,
     files: Vec<(FileId, Layer)>,
     findings: Findings,
     owner: Owner,
 }
 
 impl Loader {
+    /// The settings come first: they say which files are the policy.
+    fn begin(inputs: &Inputs) -> (Self, Option<Settings>) {
+        let named = inputs.config.is_some() || !inputs.policy.is_empty();
+        let mut loader = Self {
+            sources: SourceMap::default(),
+            settings_files: Vec::new(),
+            files: Vec::new(),
+            findings: Findings::default(),
+            owner: if named { Owner::Caller } else { Owner::Root },
+        };
+        if let Err(error) = root::directory(&inputs.root) {
+            loader.unreadable(&inputs.root, &files::opening(error));
+        }
+        let settings = loader.settings(inputs.config.as_deref());
+        (loader, settings)
+    }
+
+    fn finish(self, settings: Option<Settings>) -> Loaded {
+        let Self { sources, settings_files, files, findings, .. } = self;
+        Loaded { sources, settings: settings.unwrap_or_default(), settings_files, files, findings }
+    }
+
     /// `None`, with findings, if they are wrong: which files are the policy is not known then.
     fn settings(&mut self, named: Option<&Path>) -> Option<Settings> {
         let path = named.unwrap_or(Path::new(DEFAULT_CONFIG));
@@ -60,18 +101,19 @@ impl Loader {
             read => texts.push((path.to_owned(), read)),
         }
         texts.extend(drop_ins(&drop_in_directory(path), owner));
-        let mut read = Vec::new();
         let mut unread = false;
         for (path, text) in texts {
             match text {
-                Ok(text) => read.push(self.sources.add(path.display().to_string(), text)),
+                Ok(text) => {
+                    self.settings_files.push(self.sources.add(path.display().to_string(), text));
+                }
                 Err(error) => {
                     self.unreadable(&path, &error);
                     unread = true;
                 }
             }
         }
-        match parse_settings(&self.sources, read) {
+        match parse_settings(&self.sources, self.settings_files.iter().copied()) {
             Ok(settings) => (!unread).then_some(settings),
             Err(findings) => {
                 self.findings.extend(findings);

@@ -1,17 +1,16 @@
 //! Host names, once for each `apply`: the rules are in force first, the look-ups follow.
 
 use super::context::Context;
+use super::names::wanted;
 use crate::diag::Finding;
 use crate::host::clock;
-use crate::model::never;
-use crate::policy::ResolverSettings;
-use crate::resolver::book::{Book, Caps, Keeping, Wanted, Warning, merge};
+use crate::model::never::Filter;
+use crate::resolver::names::{Change, Names, Warning};
 use crate::resolver::{Limits, lookup_all};
 use crate::store::{Moment, Store, remaining};
-use crate::types::{Family, HostName};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::types::HostName;
+use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 const FORGOTTEN: &str =
@@ -19,7 +18,7 @@ const FORGOTTEN: &str =
 
 /// What the look-ups gave.
 pub struct LookedUp {
-    pub book: Book,
+    pub names: Names,
     pub now: Duration,
     pub warnings: Vec<String>,
 }
@@ -27,34 +26,48 @@ pub struct LookedUp {
 impl LookedUp {
     /// When the first name is left without addresses if nobody asks again.
     pub fn first_lapse(&self) -> Option<(HostName, Duration)> {
-        self.book.first_lapse(self.now).map(|(name, left)| (name.clone(), left))
+        self.names.first_lapse(self.now).map(|(name, left)| (name.clone(), left))
     }
 }
 
-/// Asks every name of the policy, all at once, and adds the answers to what was known.
-pub fn look_up(context: &Context, known: &Book, wait: Duration) -> io::Result<LookedUp> {
-    let names: Vec<HostName> = context.policy.names.keys().cloned().collect();
-    let lookups = lookup_all(&names, &context.book.dns_servers, wait, &Limits::default())?;
+/// Asks every name of the policy at its servers, all at once, and adds the answers to what was known.
+pub fn look_up(context: &Context, mut names: Names, wait: Duration) -> io::Result<LookedUp> {
+    let questions = names.all(clock::since_boot());
+    let asked =
+        questions.iter().map(|question| (&question.name, context.servers_of(&question.name))).collect();
+    let lookups = lookup_all(&asked, wait, &Limits::default())?;
     let now = clock::since_boot();
-    let refused: Vec<_> =
-        Family::BOTH.into_iter().flat_map(|family| never::ranges(&context.book, family)).collect();
-    let reason = |address: IpAddr| {
-        let special = refused.iter().any(|range| range.contains(address));
-        special.then_some("private, special, or this machine's own network")
-    };
-    let (book, warnings) = merge(known, &lookups, now, &wanted(context), &reason);
-    Ok(LookedUp { book, now, warnings: told(&warnings) })
+    let filter = context.filter();
+    let mut change = Change::default();
+    for ((name, family), lookup) in &lookups.by_question {
+        change.extend(names.answered(
+            name,
+            *family,
+            lookup,
+            &|name, address| filter.why_not(name, address),
+            now,
+        ));
+    }
+    Ok(LookedUp { names, now, warnings: told(&filter, &change.warnings) })
 }
 
-/// Each warning in a line; names of which nothing is known for one reason share theirs.
-fn told(warnings: &[Warning]) -> Vec<String> {
+/// A warning; where a name is left without addresses since all were refused, with the lines to write if they are meant.
+pub fn advised(filter: &Filter, warning: &Warning) -> String {
+    let advice = warning.all_refused().and_then(|(name, refused)| filter.advice(name, &refused));
+    let lines: String =
+        advice.iter().flat_map(|advice| advice.lines()).map(|line| format!("\n  {line}")).collect();
+    format!("{warning}{lines}")
+}
+
+/// Each warning; names of which nothing is known for one reason share theirs.
+fn told(filter: &Filter, warnings: &[Warning]) -> Vec<String> {
     let mut unknown: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut lines = Vec::new();
     for warning in warnings {
         if let Warning::Unanswered { name, failure, held: 0 } = warning {
             unknown.entry(failure.to_string()).or_default().push(name.as_str());
         } else {
-            lines.push(warning.to_string());
+            lines.push(advised(filter, warning));
         }
     }
     for (failure, names) in unknown {
@@ -67,41 +80,22 @@ fn told(warnings: &[Warning]) -> Vec<String> {
     lines
 }
 
-fn wanted(context: &Context) -> Wanted {
-    let settings = &context.settings.resolver;
-    let names =
-        context.policy.names.iter().map(|(name, of_groups)| (name.clone(), keeping(settings, of_groups)));
-    let rules = context.policy.rules.iter().filter(|rule| rule.peers.names().next().is_some());
-    let reached = |rule: &crate::model::Rule| rule.peers.names().cloned().collect::<BTreeSet<_>>();
-    Wanted {
-        names: names.collect(),
-        rules: rules.map(|rule| (rule.name.clone(), reached(rule))).collect(),
-        caps: Caps::default(),
-    }
-}
-
-fn keeping(settings: &ResolverSettings, of_groups: &crate::model::NamePolicy) -> Keeping {
-    Keeping {
-        floor: of_groups.ttl_floor.unwrap_or(settings.ttl_floor),
-        cap: of_groups.ttl_cap.unwrap_or(settings.ttl_cap),
-        grace: of_groups.grace.unwrap_or(settings.grace),
-        max_stale: settings.max_stale,
-    }
-}
-
 /// This moment by all clocks.
 pub fn moment() -> io::Result<Moment> {
     Ok(Moment { boot_id: clock::boot_id()?, since_boot: clock::since_boot(), wall: clock::wall().as_secs() })
 }
 
-/// What is left of the addresses that the store keeps, into the address book. What cannot be read is a warning, and forgotten.
-pub fn recall(context: &mut Context, store: &Store) -> Book {
+/// The names of the policy with what is left of the addresses that the store keeps, which go into the address book. What cannot be
+/// read is a warning, and forgotten.
+pub fn recall(context: &mut Context, store: &Store) -> Names {
     let now = clock::since_boot();
+    let mut names = Names::new(u64::try_from(now.as_nanos()).unwrap_or(0));
+    names.want(wanted(context), now);
+    let filter = context.filter();
     match (store.names(), moment()) {
-        (Ok(names), Ok(moment)) => {
-            let mut left = remaining(&names, &moment);
-            left.retain(|name, _| context.policy.names.contains_key(name));
-            context.book.names = left;
+        (Ok(kept), Ok(moment)) => {
+            names.recall(&remaining(&kept, &moment), &|name, address| filter.why_not(name, address), now);
+            context.book.names = names.book_now(now);
         }
         (Err(error), _) => {
             context.findings.push(Finding::warning("PG606", error.to_string()).help(FORGOTTEN))
@@ -110,5 +104,5 @@ pub fn recall(context: &mut Context, store: &Store) -> Book {
             context.findings.push(Finding::warning("PG606", format!("boot id: {error}")).help(FORGOTTEN))
         }
     }
-    Book::from_remaining(&context.book.names, now)
+    names
 }

@@ -7,10 +7,14 @@ pub mod facts;
 pub mod lists;
 mod load;
 pub mod lookups;
+pub mod names;
+mod report;
 
 pub use change::{Changed, Failure, change};
 pub use context::{Context, Unsound};
-pub use load::{Loaded, load};
+pub use lists::GivenLists;
+pub use load::{Loaded, given, load};
+pub use report::{Report, facts_of, is_management};
 
 use std::path::PathBuf;
 

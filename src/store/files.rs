@@ -83,6 +83,19 @@ impl Dir {
         File::open(parent).and_then(|dir| dir.sync_all()).map_err(at(parent))
     }
 
+    /// Renames a file to the first of `NAME.corrupt-1`, `NAME.corrupt-2` … that is free; of very many the last is overwritten.
+    pub(super) fn set_aside(&self, path: &Path) -> Result<PathBuf, StoreError> {
+        const MOST: u32 = 100;
+        let numbered = |number: u32| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(format!(".corrupt-{number}"));
+            PathBuf::from(name)
+        };
+        let aside = (1..MOST).map(numbered).find(|path| !path.exists()).unwrap_or_else(|| numbered(MOST));
+        fs::rename(path, &aside).map_err(at(path))?;
+        Ok(aside)
+    }
+
     pub(super) fn exists(&self, name: &str) -> bool {
         self.0.join(name).exists()
     }

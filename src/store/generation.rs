@@ -3,7 +3,6 @@
 use super::StoreError;
 use super::files::Dir;
 use super::lists::{self, ListFile, ListSource};
-use crate::model::LogPolicy;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -22,13 +21,24 @@ pub struct Generation {
     pub fingerprint: String,
     /// The policy files as they were read, lowest layer first.
     pub inputs: Vec<Input>,
+    /// `portgrave.toml` and its drop-ins as they were read.
+    #[serde(default)]
+    pub settings: Vec<Input>,
     /// The list files; their contents are kept once each.
     #[serde(rename = "list_files")]
     pub lists: Vec<ListFile>,
     pub facts: Facts,
 }
 
-/// One policy file.
+/// Everything that a site has written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Files {
+    pub inputs: Vec<Input>,
+    pub settings: Vec<Input>,
+    pub lists: Vec<ListFile>,
+}
+
+/// One file of the policy or the settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
     pub name: String,
@@ -49,15 +59,18 @@ pub struct Facts {
     /// Local users that rules name.
     #[serde(default)]
     pub users: BTreeMap<String, Option<u32>>,
-    /// What the settings said of logging.
-    #[serde(default)]
-    pub log: LogPolicy,
 }
 
 impl Generation {
-    pub fn new(number: u64, applied: u64, inputs: Vec<Input>, lists: Vec<ListFile>, facts: Facts) -> Self {
-        let fingerprint = fingerprint(&inputs, &lists, &facts);
-        Self { format: FORMAT, number, applied, fingerprint, inputs, lists, facts }
+    pub fn new(number: u64, applied: u64, files: Files, facts: Facts) -> Self {
+        let fingerprint = fingerprint(&files, &facts);
+        let Files { inputs, settings, lists } = files;
+        Self { format: FORMAT, number, applied, fingerprint, inputs, settings, lists, facts }
+    }
+
+    /// Whether it is of these files; the machine may have been another.
+    pub fn is_of(&self, files: &Files) -> bool {
+        self.inputs == files.inputs && self.settings == files.settings && self.lists == files.lists
     }
 
     /// Whether another has the same inputs: the same program makes the same ruleset of it.
@@ -113,18 +126,21 @@ fn remove_unused_lists(dir: &Dir) -> Result<(), StoreError> {
 }
 
 /// Each part with its length before it, so that no two inputs come to the same octets.
-fn fingerprint(inputs: &[Input], lists: &[ListFile], facts: &Facts) -> String {
+fn fingerprint(files: &Files, facts: &Facts) -> String {
     let mut hasher = Sha256::new();
     let mut part = |bytes: &[u8]| {
         hasher.update((bytes.len() as u64).to_be_bytes());
         hasher.update(bytes);
     };
-    for input in inputs {
-        part(input.name.as_bytes());
-        part(&input.layer.to_be_bytes());
-        part(input.text.as_bytes());
+    for (kind, inputs) in [("policy", &files.inputs), ("settings", &files.settings)] {
+        part(kind.as_bytes());
+        for input in inputs {
+            part(input.name.as_bytes());
+            part(&input.layer.to_be_bytes());
+            part(input.text.as_bytes());
+        }
     }
-    for list in lists {
+    for list in &files.lists {
         part(list.path.as_os_str().as_encoded_bytes());
         part(list.sha256.as_bytes());
     }

@@ -10,7 +10,7 @@ mod held_back;
 mod lists;
 mod names;
 
-pub use generation::{Facts, Generation, Input};
+pub use generation::{Facts, Files, Generation, Input};
 pub use held_back::HeldBack;
 pub use lists::{ContentHash, ListFile, ListSource};
 pub use names::{Moment, Names, remaining};
@@ -86,6 +86,15 @@ impl Store {
     /// A list of the generation in force, to be kept for the next.
     pub fn list_source(&self, list: &ListFile) -> Result<ListSource, StoreError> {
         lists::open(&self.dir, list).map(|content| ListSource { list: list.clone(), content })
+    }
+
+    /// Moves a file that cannot be what was written out of the way, and says where it is now.
+    pub fn set_aside(&self, error: &StoreError) -> Result<Option<PathBuf>, StoreError> {
+        self.assert_locked();
+        match error {
+            StoreError::Corrupt { path, .. } => self.dir.set_aside(path).map(Some),
+            StoreError::Io { .. } | StoreError::Changed { .. } => Ok(None),
+        }
     }
 
     /// The list files that the last apply did not take.

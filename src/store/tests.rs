@@ -1,12 +1,13 @@
 use super::*;
-use crate::model::LearnedAddress;
+use crate::model::{Kept, Seen};
 use std::io::Write;
 use std::time::Duration;
 
 fn generation(number: u64, text: &str) -> Generation {
     let input = Input { name: "50-site.toml".into(), layer: 1, text: text.into() };
     let list = list(&format!("192.0.2.{number}\n"));
-    Generation::new(number, 1_800_000_000, vec![input], vec![list], Facts::default())
+    let files = Files { inputs: vec![input], settings: Vec::new(), lists: vec![list] };
+    Generation::new(number, 1_800_000_000, files, Facts::default())
 }
 
 fn list(content: &str) -> ListFile {
@@ -33,14 +34,35 @@ fn moment(boot: &str, since_boot: u64, wall: u64) -> Moment {
     Moment { boot_id: boot.into(), since_boot: Duration::from_secs(since_boot), wall }
 }
 
+fn kept(seconds: u64) -> Kept {
+    let seen = Seen { first: Duration::from_secs(7_000), last: Duration::from_secs(20) };
+    Kept {
+        address: "93.184.216.34".parse().unwrap(),
+        remaining: Duration::from_secs(seconds),
+        seen: Some(seen),
+        server: Some("192.0.2.53".parse().unwrap()),
+    }
+}
+
 fn names(written: Moment, seconds: u64) -> Names {
-    let learned =
-        LearnedAddress { address: "93.184.216.34".parse().unwrap(), remaining: Duration::from_secs(seconds) };
-    Names { written: Some(written), names: [("repo.example.net".parse().unwrap(), vec![learned])].into() }
+    Names {
+        written: Some(written),
+        names: [("repo.example.net".parse().unwrap(), vec![kept(seconds)])].into(),
+    }
+}
+
+fn only(names: &Names, now: &Moment) -> Option<Kept> {
+    remaining(names, now).into_values().flatten().next()
+}
+
+/// The ages of the first and the last answer.
+fn ages(names: &Names, now: &Moment) -> (u64, u64) {
+    let seen = only(names, now).unwrap().seen.unwrap();
+    (seen.first.as_secs(), seen.last.as_secs())
 }
 
 fn left(names: &Names, now: &Moment) -> Option<u64> {
-    remaining(names, now).values().flatten().next().map(|learned| learned.remaining.as_secs())
+    only(names, now).map(|kept| kept.remaining.as_secs())
 }
 
 #[test]
@@ -170,6 +192,81 @@ fn after_another_boot_the_wall_clock_counts_if_it_is_sane() {
     assert_eq!(left(&written, &moment("b", 5, 1_800_100_000)), Some(60));
     assert_eq!(left(&written, &moment("b", 5, 0)), Some(3600));
     assert_eq!(left(&names(moment("a", 100, 0), 7200), &moment("b", 5, 1_800_000_000)), Some(3600));
+}
+
+#[test]
+fn ages_go_on_with_whatever_clock_is_known_and_not_where_none_is() {
+    let written = names(moment("a", 100, 1_800_000_000), 7200);
+    assert_eq!(ages(&written, &moment("a", 150, 0)), (7_050, 70));
+    assert_eq!(ages(&written, &moment("b", 5, 1_800_003_000)), (10_000, 3_020));
+    assert_eq!(ages(&written, &moment("b", 5, 0)), (7_000, 20));
+}
+
+#[test]
+fn a_file_from_the_future_is_known_for_an_hour_at_most() {
+    let written = |seconds| names(moment("a", 100, 1_800_000_000), seconds);
+    assert_eq!(left(&written(7200), &moment("a", 99, 1_800_000_000)), Some(3600));
+    assert_eq!(left(&written(900), &moment("a", 99, 1_800_000_000)), Some(900));
+    assert_eq!(left(&written(7200), &moment("b", 5, 1_799_999_999)), Some(3600));
+    assert_eq!(left(&written(7200), &moment("b", 5, 1_800_000_000)), Some(7200));
+    assert_eq!(left(&written(5), &moment("b", 5, 1_799_999_999)), Some(60));
+}
+
+#[test]
+fn a_clock_that_was_not_set_says_nothing_however_little_has_passed() {
+    let (before, sane) = (1_704_067_199, 1_704_067_200);
+    assert_eq!(left(&names(moment("a", 100, before), 7200), &moment("b", 5, sane)), Some(3600));
+    assert_eq!(left(&names(moment("a", 100, sane), 7200), &moment("b", 5, sane + 100)), Some(7100));
+}
+
+#[test]
+fn a_names_file_is_text_that_people_can_read_and_old_ones_without_ages_load() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let now = moment("a", 100, 1_800_000_000);
+    store.keep_names(&names(now.clone(), 300)).unwrap();
+    let path = dir.path().join("names.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let more = ",\"first_seen_seconds_ago\":7000,\"last_seen_seconds_ago\":20,\"server\":\"192.0.2.53\"";
+    let entry = format!("{{\"address\":\"93.184.216.34\",\"remaining_seconds\":300{more}}}");
+    assert!(text.contains(&entry), "{text}");
+    std::fs::write(&path, text.replace(more, "")).unwrap();
+    let old = store.names().unwrap();
+    assert_eq!(only(&old, &now), Some(Kept { seen: None, server: None, ..kept(300) }));
+}
+
+#[test]
+fn ages_that_contradict_each_other_and_lives_without_end_are_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let now = moment("a", 100, 1_800_000_000);
+    let mut hostile = names(now.clone(), u64::MAX);
+    let first = Seen { first: Duration::from_secs(1), last: Duration::from_secs(u64::MAX) };
+    hostile.names.values_mut().flatten().for_each(|kept| kept.seen = Some(first));
+    store.keep_names(&hostile).unwrap();
+    let read = store.names().unwrap();
+    assert_eq!(left(&read, &now), Some(60 * 86_400));
+    assert_eq!(ages(&read, &moment("a", 200, 0)), (u64::MAX, u64::MAX));
+}
+
+#[test]
+fn more_addresses_than_are_ever_written_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let of_name = |name: u32, count: u32| {
+        let address = |index: u32| std::net::Ipv4Addr::from(0x0b00_0000 + index).into();
+        let kept = (0..count).map(|index| Kept { address: address(index), ..kept(300) }).collect();
+        (format!("n{name}.example.net").parse().unwrap(), kept)
+    };
+    let mut names = Names { written: Some(moment("a", 100, 0)), names: [of_name(0, 65_536)].into() };
+    store.keep_names(&names).unwrap();
+    assert!(store.names().is_ok());
+    names.names = [of_name(0, 65_537)].into();
+    store.keep_names(&names).unwrap();
+    assert!(matches!(store.names(), Err(StoreError::Corrupt { .. })), "one too many");
+    names.names = (0..5).map(|name| of_name(name, 250)).collect();
+    store.keep_names(&names).unwrap();
+    assert!(store.names().is_ok(), "names share addresses");
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub use icmp::{type_name as icmp_type_name, type_names as icmp_type_names, type_
 pub use interface::{InterfaceError, InterfacePattern};
 pub use label::{Decider, LogLabel, Outcome};
 pub use list::{AddressList, ListContents, ListErrors, ListReader, NotText};
-pub use names::{HostName, HostNameError, NameError, RuleName};
+pub use names::{HostName, HostNameError, NameError, RuleName, Suffix};
 pub use port::{PortError, PortMatch, PortRange, Protocol};
 pub use ranges::{Ranges, merged};
 

@@ -2,12 +2,12 @@
 
 mod outcome;
 
-use super::{Inputs, report};
+use super::{Inputs, ask, report};
 use crate::apply::{ApplyError, settle};
 use crate::compile::Features;
-use crate::host::clock;
+use crate::control::{Client, Handed, PolicyText, Request};
 use crate::netlink::{KernelError, NfTables};
-use crate::resolver::book::Book;
+use crate::resolver::names;
 use crate::site::lookups::{self, LookedUp};
 use crate::site::{Context, Failure, change, committed};
 use crate::store::{Names, Store};
@@ -16,6 +16,9 @@ use outcome::Outcome;
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::convert::Infallible;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,10 +52,61 @@ pub(super) fn run(args: &ApplyArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    match ask::connect(&args.inputs) {
+        Ok(None) => {}
+        Ok(Some(client)) => return hand_over(client, &context, args),
+        Err(error) => {
+            ask::failed(&error, as_json);
+            return ExitCode::FAILURE;
+        }
+    }
     let mut run = Run { context, args, outcome: Outcome::default() };
     let Err(failure) = run.change();
     run.report_failure(failure);
     ExitCode::FAILURE
+}
+
+/// Where a daemon runs, it puts in force what was read here.
+fn hand_over(client: Client, context: &Context, args: &ApplyArgs) -> ExitCode {
+    let as_json = args.inputs.json;
+    if args.inputs.names.is_some() {
+        let message = "a daemon runs, and looks names up by itself: leave --names out, or stop it first";
+        report::failure(as_json, message);
+        return ExitCode::FAILURE;
+    }
+    let policy: Vec<PolicyText> = context
+        .files
+        .iter()
+        .map(|(file, layer)| PolicyText {
+            name: context.sources.name(*file).to_owned(),
+            layer: layer.0,
+            text: context.sources.text(*file).to_owned(),
+        })
+        .collect();
+    let sources = context.lists.sources.iter();
+    let lists = sources
+        .map(|source| (source.list.path.display().to_string(), Content { file: &source.content, read: 0 }));
+    match Handed::seal(&policy, lists) {
+        Ok(files) => ask::change(client, &Request::Apply {}, &files, as_json),
+        Err(error) => {
+            report::failure(as_json, &error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads a file from its beginning, wherever its descriptor stands.
+struct Content<'a> {
+    file: &'a File,
+    read: u64,
+}
+
+impl Read for Content<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.read)?;
+        self.read += count as u64;
+        Ok(count)
+    }
 }
 
 struct Run<'a> {
@@ -76,27 +130,22 @@ impl Run<'_> {
         if stop.load(Ordering::Relaxed) {
             self.outcome.names.push("interrupted: no name was looked up".into());
         } else {
-            self.look_up(&store, &known);
+            self.look_up(&store, known);
         }
         self.report();
         // Everything is written: giving back each value of a large ruleset would only take time.
         std::process::exit(0)
     }
 
-    /// The last known addresses, in force from the first moment.
-    fn known_names(&mut self, store: &Store) -> Book {
-        if self.args.inputs.names.is_some() {
-            return Book::from_remaining(&self.context.book.names, clock::since_boot());
-        }
-        lookups::recall(&mut self.context, store)
+    /// The last known addresses, in force from the first moment; `None` where a file gives them.
+    fn known_names(&mut self, store: &Store) -> Option<names::Names> {
+        self.args.inputs.names.is_none().then(|| lookups::recall(&mut self.context, store))
     }
 
     /// Asks for all names. The rules are in force whatever comes of it.
-    fn look_up(&mut self, store: &Store, known: &Book) {
-        let asks = self.args.inputs.names.is_none() && !self.args.names_wait.is_zero();
-        if !asks || self.context.policy.names.is_empty() {
-            return;
-        }
+    fn look_up(&mut self, store: &Store, known: Option<names::Names>) {
+        let asks = !self.args.names_wait.is_zero() && !self.context.policy.names.is_empty();
+        let Some(known) = known.filter(|_| asks) else { return };
         match lookups::look_up(&self.context, known, self.args.names_wait) {
             Ok(looked_up) => {
                 if let Err(problem) = self.take_names(store, &looked_up) {
@@ -111,7 +160,7 @@ impl Run<'_> {
     /// Puts answers into the kernel's sets and into the store.
     fn take_names(&mut self, store: &Store, looked_up: &LookedUp) -> Result<(), String> {
         let refused = |error: ApplyError| format!("the addresses of names are not in force: {error}");
-        self.context.book.names = looked_up.book.remaining(looked_up.now);
+        self.context.book.names = looked_up.names.book_now(looked_up.now);
         let compiled = self.context.compile(&Features::ALL);
         let want = compiled.map_err(|_| "the addresses of names are too many to be compiled".to_owned())?;
         let mut committed = || {
@@ -129,7 +178,7 @@ impl Run<'_> {
                 left.as_secs()
             )
         });
-        let names = Names { written: lookups::moment().ok(), names: self.context.book.names.clone() };
+        let names = Names { written: lookups::moment().ok(), names: looked_up.names.kept(looked_up.now) };
         store
             .keep_names(&names)
             .map_err(|error| format!("learned addresses are not kept for the next start: {error}"))

@@ -1,10 +1,7 @@
 //! What `apply` says of its outcome.
 
 use super::Run;
-use crate::apply::ApplyError;
 use crate::cli::report;
-use crate::diag::{Finding, Findings};
-use crate::netlink::KernelError;
 use crate::plan::Summary;
 use crate::site::{Failure, Unsound};
 use serde_json::json;
@@ -21,9 +18,6 @@ pub(super) struct Outcome {
     pub(super) names: Vec<String>,
     pub(super) lapse: Option<String>,
 }
-
-const UNDONE: &str = "what was in force before is in force again";
-const UNKNOWN: &str = "see what is in force: `nft list table inet portgrave`, then apply again";
 
 impl Run<'_> {
     pub(super) fn report(&self) {
@@ -59,21 +53,7 @@ impl Run<'_> {
 
     pub(super) fn report_failure(&mut self, failure: Failure) {
         let as_json = self.args.inputs.json;
-        let (outcome, findings) = match failure {
-            Failure::Findings(findings) => ("refused", findings),
-            Failure::Store(error) => (
-                "refused",
-                Findings::from(Finding::error("PG604", error.to_string()).help(
-                    "nothing was changed; make room, or see who owns the state directory and may write it",
-                )),
-            ),
-            Failure::Apply(error) => apply_failure(&error),
-            Failure::NotKept { error, undone } => {
-                let help = if undone { UNDONE } else { UNKNOWN };
-                let finding = Finding::error("PG604", error.to_string()).help(help);
-                (if undone { "rolled-back" } else { "unknown" }, finding.into())
-            }
-        };
+        let (outcome, findings) = failure.told();
         let mut all = std::mem::take(&mut self.context.findings);
         all.extend(findings);
         let unsound = Unsound { sources: std::mem::take(&mut self.context.sources), findings: all };
@@ -83,16 +63,4 @@ impl Run<'_> {
             json!({ "changed": (outcome != "unknown").then_some(false), "outcome": outcome, "generation": self.outcome.generation }),
         );
     }
-}
-
-fn apply_failure(error: &ApplyError) -> (&'static str, Findings) {
-    let (outcome, help) = match error {
-        ApplyError::Mismatch { undone: true, .. } => ("rolled-back", UNDONE),
-        ApplyError::Mismatch { undone: false, .. } => ("unknown", UNKNOWN),
-        ApplyError::Kernel(KernelError::Unknown) => {
-            ("unknown", "apply again: it changes only what is missing")
-        }
-        ApplyError::Refused { .. } | ApplyError::Kernel(_) => ("refused", "nothing was changed"),
-    };
-    (outcome, Finding::error("PG605", error.to_string()).help(help).into())
 }

@@ -1,7 +1,5 @@
 //! Caps on how much is learnt: the choice is the same every time, and keeps what was there before.
 
-use super::Learned;
-use crate::types::HostName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -20,80 +18,42 @@ impl Default for Caps {
     }
 }
 
-/// An address that may be held.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Candidate {
-    pub learned: Learned,
-    pub before: bool,
-}
-
-/// The candidates of each name.
-pub(super) type Candidates = BTreeMap<HostName, Vec<Candidate>>;
-
-/// Of an answer's addresses those that were there before, then the others, each by address.
-pub(super) fn of_answer(
+/// Of an answer's addresses those that were there before, then the others, each by address. Says how many are left out.
+pub(in crate::resolver) fn of_answer(
     addresses: &mut Vec<(IpAddr, u32)>,
     cap: usize,
     before: impl Fn(IpAddr) -> bool,
 ) -> usize {
     addresses.sort_by_key(|(address, _)| (!before(*address), *address));
-    drop_past(addresses, cap)
+    let dropped = addresses.len().saturating_sub(cap);
+    addresses.truncate(cap);
+    dropped
 }
 
-/// Of a name's addresses those that were there before, then the others; in each those seen last, then by address.
-pub(super) fn of_name(candidates: &mut Vec<Candidate>, cap: usize) -> usize {
-    candidates.sort_by_key(|candidate| {
-        let Learned { address, last_seen, .. } = candidate.learned;
-        (!candidate.before, std::cmp::Reverse(last_seen), address)
-    });
-    drop_past(candidates, cap)
-}
-
-/// Of the addresses of several names those that were there before, then the first of each name, then the second of each:
-/// no name takes the room of another. An address that several names have counts once.
-pub(super) fn of_names(candidates: &mut Candidates, names: &BTreeSet<HostName>, cap: usize) -> usize {
-    let mut ranks: BTreeMap<IpAddr, (bool, usize, &HostName)> = BTreeMap::new();
-    for name in names {
-        for (index, candidate) in candidates.get(name).into_iter().flatten().enumerate() {
-            let rank = (!candidate.before, index, name);
-            let best = ranks.entry(candidate.learned.address).or_insert(rank);
-            *best = rank.min(*best);
+/// What several names are to let go so that the cap holds. Each name's addresses come with the dearest first; the first of
+/// each name stays, then the second of each: no name takes the room of another. An address that several names have
+/// counts once.
+pub(super) fn of_names(names: &[Vec<IpAddr>], cap: usize) -> BTreeSet<IpAddr> {
+    let mut ranks: BTreeMap<IpAddr, (usize, usize)> = BTreeMap::new();
+    for (name, addresses) in names.iter().enumerate() {
+        for (index, address) in addresses.iter().enumerate() {
+            let best = ranks.entry(*address).or_insert((index, name));
+            *best = (index, name).min(*best);
         }
     }
     let mut order: Vec<_> = ranks.into_iter().map(|(address, rank)| (rank, address)).collect();
-    if order.len() <= cap {
-        return 0;
-    }
     order.sort_unstable();
-    let dropped: BTreeSet<IpAddr> = order.drain(cap..).map(|(_, address)| address).collect();
-    for name in names {
-        if let Some(held) = candidates.get_mut(name) {
-            held.retain(|candidate| !dropped.contains(&candidate.learned.address));
-        }
-    }
-    dropped.len()
+    order.into_iter().skip(cap).map(|(_, address)| address).collect()
 }
 
-fn drop_past<T>(list: &mut Vec<T>, cap: usize) -> usize {
-    let dropped = list.len().saturating_sub(cap);
-    list.truncate(cap);
-    dropped
+/// Whether so many are so far below the cap that reaching it again is news.
+pub(in crate::resolver) fn is_well_below(count: usize, cap: usize) -> bool {
+    count <= cap - cap.div_ceil(10)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
-
-    fn candidate(last: u8, before: bool) -> Candidate {
-        let address = IpAddr::from([192, 0, 2, last]);
-        Candidate { learned: Learned { address, expires: Duration::from_secs(9), last_seen: None }, before }
-    }
-
-    fn last_octets(candidates: &[Candidate]) -> Vec<u8> {
-        let octet = |address: IpAddr| address.to_string().rsplit('.').next().unwrap().parse().unwrap();
-        candidates.iter().map(|candidate| octet(candidate.learned.address)).collect()
-    }
 
     #[test]
     fn an_answer_keeps_what_was_there_before_whatever_its_order() {
@@ -106,28 +66,19 @@ mod tests {
     }
 
     #[test]
-    fn a_name_keeps_what_was_there_before_and_of_that_what_was_seen_last() {
-        let mut fresh = candidate(8, true);
-        fresh.learned.last_seen = Some(Duration::from_secs(5));
-        let mut candidates = vec![candidate(1, false), candidate(9, true), fresh, candidate(2, false)];
-        assert_eq!(of_name(&mut candidates, 3), 1);
-        assert_eq!(last_octets(&candidates), [8, 9, 1]);
+    fn names_share_the_room_of_a_rule_and_a_shared_address_counts_once() {
+        let addresses = |lasts: &[u8]| -> Vec<IpAddr> {
+            lasts.iter().map(|last| IpAddr::from([192, 0, 2, *last])).collect()
+        };
+        let names = [addresses(&[1, 2, 3, 4]), addresses(&[1, 11])];
+        assert!(of_names(&names, 5).is_empty());
+        assert_eq!(of_names(&names, 3), addresses(&[3, 4]).into_iter().collect());
+        assert_eq!(of_names(&names, 1), addresses(&[2, 3, 4, 11]).into_iter().collect());
     }
 
     #[test]
-    fn names_share_the_room_of_a_rule_and_a_shared_address_counts_once() {
-        let name = |text: &str| text.parse::<HostName>().unwrap();
-        let new = |lasts: &[u8]| lasts.iter().map(|last| candidate(*last, false)).collect::<Vec<_>>();
-        let full = Candidates::from([
-            (name("a.example"), new(&[1, 2, 3, 4])),
-            (name("b.example"), new(&[1, 11])),
-            (name("c.example"), new(&[31])),
-        ]);
-        let names: BTreeSet<HostName> = [name("a.example"), name("b.example")].into();
-        let mut candidates = full.clone();
-        assert_eq!(of_names(&mut candidates, &names, 5), 0);
-        assert_eq!(of_names(&mut candidates, &names, 3), 2);
-        let held: Vec<_> = candidates.values().map(|held| last_octets(held)).collect();
-        assert_eq!(held, [vec![1, 2], vec![1, 11], vec![31]]);
+    fn a_cap_is_left_behind_a_tenth_below_it() {
+        assert_eq!([231, 230, 0].map(|count| is_well_below(count, 256)), [false, true, true]);
+        assert!(is_well_below(0, 1) && !is_well_below(1, 1) && is_well_below(0, 0));
     }
 }

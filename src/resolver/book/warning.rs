@@ -13,6 +13,11 @@ pub enum Warning {
         failure: Failure,
         held: usize,
     },
+    /// Its servers have said for long enough that there is no such name.
+    Gone {
+        name: HostName,
+        held: usize,
+    },
     /// Addresses that no name may have; `all` if the name is left without any.
     Refused {
         name: HostName,
@@ -41,6 +46,26 @@ pub enum Warning {
     },
 }
 
+impl Warning {
+    /// The name that is left without addresses since all were refused, and these.
+    pub fn all_refused(&self) -> Option<(&HostName, Vec<IpAddr>)> {
+        let Self::Refused { name, addresses, all: true } = self else { return None };
+        Some((name, addresses.iter().map(|(address, _)| *address).collect()))
+    }
+
+    /// The name that it is about, if it is one.
+    pub fn name(&self) -> Option<&HostName> {
+        match self {
+            Self::Unanswered { name, .. }
+            | Self::Gone { name, .. }
+            | Self::Refused { name, .. }
+            | Self::AnswerCap { name, .. }
+            | Self::NameCap { name, .. } => Some(name),
+            Self::RuleCap { .. } | Self::Cap { .. } => None,
+        }
+    }
+}
+
 /// How many refused addresses a warning shows.
 const SHOWN: usize = 8;
 
@@ -52,6 +77,12 @@ impl fmt::Display for Warning {
             }
             Self::Unanswered { name, failure, held } => {
                 write!(f, "{name}: {failure}; what was learnt stays in use: {}", addresses(*held))
+            }
+            Self::Gone { name, held: 0 } => {
+                write!(f, "{name}: it has gone from DNS; a rule matches nobody by this name")
+            }
+            Self::Gone { name, held } => {
+                write!(f, "{name}: it has gone from DNS; what was learnt runs out: {}", addresses(*held))
             }
             Self::Refused { name, addresses, all } => {
                 write!(f, "{name}: refused")?;

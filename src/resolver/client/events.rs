@@ -28,7 +28,10 @@ impl Client {
     fn hear_one(&mut self, mut attempt: Attempt) -> io::Result<()> {
         match attempt.exchange.advance() {
             Progress::Pending => self.keep(attempt),
-            Progress::Broken(failure) => self.failed(&attempt, failure),
+            Progress::Broken(failure) => {
+                self.cannot_by_tcp(&attempt);
+                self.failed(&attempt, failure);
+            }
             Progress::Message(judged) => self.judged(attempt, judged)?,
         }
         Ok(())
@@ -73,10 +76,6 @@ impl Client {
 
     /// An attempt whose wait has passed may end the question, but not make it worse: another one is under way for it.
     fn failed(&mut self, attempt: &Attempt, failure: Failure) {
-        if attempt.exchange.is_tcp() {
-            // It may have been a stranger who lower-cased.
-            self.servers.set_tcp_only(attempt.server, false);
-        }
         if let (Some(asked), false) = (self.questions.get_mut(&attempt.id), attempt.late) {
             asked.course.failed(attempt.place, failure);
             self.waiting.first(&asked.servers, asked.slow, attempt.id);
@@ -92,11 +91,17 @@ impl Client {
 
     /// The same server once more.
     fn by_tcp(&mut self, attempt: &Attempt) -> io::Result<()> {
-        if attempt.late || self.run(attempt.id, attempt.place, attempt.again, true)? {
-            return Ok(());
+        if !attempt.late && !self.run(attempt.id, attempt.place, attempt.again, true)? {
+            self.failed(attempt, Failure::Unreachable);
         }
-        self.failed(attempt, Failure::Unreachable);
         Ok(())
+    }
+
+    /// Where TCP fails, whoever lower-cased a name may have been a stranger: UDP is tried again.
+    fn cannot_by_tcp(&mut self, attempt: &Attempt) {
+        if attempt.exchange.is_tcp() {
+            self.servers.set_tcp_only(attempt.server, false);
+        }
     }
 
     /// Ends the waits that have passed, and the questions whose time is over.
@@ -127,6 +132,7 @@ impl Client {
         asked.course.silent(attempt.place, attempt.again);
         asked.slow = true;
         self.waiting.last(&asked.servers, true, attempt.id);
+        self.cannot_by_tcp(&attempt);
         attempt.late = true;
         self.keep(attempt);
         Ok(())

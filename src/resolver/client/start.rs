@@ -91,6 +91,7 @@ impl Client {
         let opened = if tcp { Exchange::tcp(server, question) } else { Exchange::udp(server, question) };
         let Ok(exchange) = opened else {
             asked.course.failed(place, Failure::Unreachable);
+            self.servers.set_tcp_only(server, false);
             return Ok(false);
         };
         *(if tcp { &mut self.counters.tcp_asked } else { &mut self.counters.udp_asked }) += 1;

@@ -1,5 +1,8 @@
 //! What people are told of each name.
 
+use super::{Names, questions};
+use crate::model::Kept;
+use crate::resolver::book::{Ms, NameId, between};
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -47,4 +50,37 @@ pub struct AddressReport {
 pub struct Rejected {
     pub address: IpAddr,
     pub reason: &'static str,
+}
+
+impl Names {
+    pub(super) fn report_of(&self, id: NameId, now: Ms) -> NameReport {
+        let subject = &self.subjects[id as usize];
+        let next = questions(id).into_iter().filter_map(|question| self.schedule.at(question)).min();
+        let addresses: Vec<AddressReport> = self.book.kept_of(id, now).map(address).collect();
+        let rejected = subject.rejected().into_iter();
+        let rejected: Vec<Rejected> =
+            rejected.map(|(address, reason)| Rejected { address, reason }).collect();
+        NameReport {
+            name: self.book.name(id).to_string(),
+            rules: self.book.rules(id).map(ToString::to_string).collect(),
+            state: subject.state(),
+            next_query_seconds: next.map(|at| between(now, at).as_secs()),
+            in_flight: questions(id).into_iter().any(|question| self.schedule.is_flying(question)),
+            last_error: subject.failure().map(|failure| failure.to_string()),
+            all_rejected: !rejected.is_empty() && !subject.both().any(|inquiry| inquiry.last == Some(Ok(()))),
+            addresses,
+            rejected,
+            advice: None,
+        }
+    }
+}
+
+fn address(kept: Kept) -> AddressReport {
+    AddressReport {
+        address: kept.address,
+        server: kept.server,
+        first_seen_seconds_ago: kept.seen.map(|seen| seen.first.as_secs()),
+        last_seen_seconds_ago: kept.seen.map(|seen| seen.last.as_secs()),
+        remaining_seconds: kept.remaining.as_secs(),
+    }
 }

@@ -1,6 +1,6 @@
-//! What goes in and what comes out: a policy's wishes, the questions to send, the changes that answers make.
+//! What a policy wants to know of names, and what is to be sent for it.
 
-use crate::resolver::book::{Caps, Keeping, Warning};
+use crate::resolver::book::{Caps, Change, Keeping};
 use crate::types::{Family, HostName, RuleName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,10 +13,10 @@ pub struct Wanted {
     /// Which names each rule reaches.
     pub rules: Vec<(RuleName, BTreeSet<HostName>)>,
     pub caps: Caps,
-    /// No answer is asked for again earlier, unless it showed new addresses or servers failed.
+    /// An answer that showed nothing new is not asked for again earlier.
     pub min_interval: Duration,
-    /// How many servers are asked: the word of one is enough only where there is no second.
-    pub servers: usize,
+    /// Names that one server only is asked for: its word is enough.
+    pub alone: BTreeSet<HostName>,
 }
 
 impl Default for Wanted {
@@ -26,7 +26,7 @@ impl Default for Wanted {
             rules: Vec::new(),
             caps: Caps::default(),
             min_interval: Duration::from_secs(10),
-            servers: 1,
+            alone: BTreeSet::new(),
         }
     }
 }
@@ -50,30 +50,4 @@ pub struct Due {
     pub questions: Vec<Ask>,
     /// Of questions that nobody has answered in time.
     pub change: Change,
-}
-
-/// What has become of the addresses.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Change {
-    /// Their elements in the kernel are to be added or renewed: what every holder of them has is in
-    /// [`super::Names::addresses`].
-    pub addresses: BTreeSet<IpAddr>,
-    /// A name holds them no longer although their time has not come, or the kernel holds them longer than it should. Another
-    /// name may hold them still.
-    pub removed: BTreeSet<IpAddr>,
-    /// Each comes once until what it says has ended.
-    pub warnings: Vec<Warning>,
-}
-
-impl Change {
-    pub fn is_empty(&self) -> bool {
-        self.addresses.is_empty() && self.removed.is_empty() && self.warnings.is_empty()
-    }
-
-    /// Takes in a later change.
-    pub fn extend(&mut self, later: Self) {
-        self.addresses.extend(later.addresses);
-        self.removed.extend(later.removed);
-        self.warnings.extend(later.warnings);
-    }
 }

@@ -1,23 +1,19 @@
 use super::*;
 use crate::resolver::judge::Transport;
-use crate::resolver::lookup_all;
 use crate::resolver::outcome::{Counters, Lookups};
-use crate::resolver::script::{Query, Reply, Server};
+use crate::resolver::script::{Reply, Server};
 use domain::base::iana::Rcode;
 use std::collections::BTreeSet;
-use std::net::UdpSocket;
 
-/// Long enough for any machine: what is waited for comes.
-const PATIENT: Duration = Duration::from_secs(60);
-/// Short: what is waited for never comes.
-const BRIEF: Duration = Duration::from_millis(60);
-
-fn limits(wait: Duration) -> Limits {
-    Limits { first_wait: wait, second_wait: wait, question: PATIENT, ..Limits::default() }
-}
-
-fn name(text: &str) -> HostName {
-    text.parse().unwrap()
+/// All names at the same servers.
+fn lookup_all(
+    names: &[HostName],
+    servers: &[SocketAddr],
+    deadline: Duration,
+    limits: &Limits,
+) -> io::Result<Lookups> {
+    let asked = names.iter().map(|name| (name, servers)).collect();
+    crate::resolver::lookup_all(&asked, deadline, limits)
 }
 
 fn ask(servers: &[SocketAddr], wait: Duration) -> Lookups {
@@ -35,21 +31,6 @@ fn outcome(lookups: &Lookups, text: &str, family: Family) -> Result<Vec<(String,
 
 fn one(address: &str, ttl: u32) -> Result<Vec<(String, u32)>, Failure> {
     Ok(vec![(address.into(), ttl)])
-}
-
-/// The right answer to an IPv4 question; no data for IPv6.
-fn right(query: &Query<'_>) -> Reply {
-    match query.family {
-        Family::V4 => query.reply().address(&query.name, 60, "192.0.2.1"),
-        Family::V6 => query.reply().soa(60, 60),
-    }
-}
-
-/// An address of loopback where nobody answers.
-fn silence() -> (UdpSocket, SocketAddr) {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    (socket, address)
 }
 
 #[test]
@@ -85,7 +66,7 @@ fn every_query_is_spelt_anew() {
 #[test]
 fn two_hundred_names_are_answered_within_the_limits_on_what_is_in_flight() {
     let server = Server::run(|query| vec![right(query).bytes()]);
-    let names: Vec<HostName> = (0..200).map(|index| name(&format!("host{index}.example"))).collect();
+    let names: Vec<HostName> = numbered("host", 200);
     let limits = Limits { in_flight: 7, per_server: 3, ..limits(PATIENT) };
     let lookups = lookup_all(&names, &[server.address], PATIENT, &limits).unwrap();
     assert_eq!(lookups.by_question.values().filter(|lookup| lookup.outcome.is_ok()).count(), 200);
@@ -93,9 +74,18 @@ fn two_hundred_names_are_answered_within_the_limits_on_what_is_in_flight() {
 }
 
 #[test]
+fn more_names_than_the_client_takes_are_all_asked() {
+    let server = Server::run(|query| vec![right(query).bytes()]);
+    let limits = Limits { questions: 5, ..limits(PATIENT) };
+    let lookups = lookup_all(&numbered("host", 30), &[server.address], PATIENT, &limits).unwrap();
+    assert_eq!(lookups.by_question.values().filter(|lookup| lookup.outcome.is_ok()).count(), 30);
+    assert_eq!(server.asked(), 60);
+}
+
+#[test]
 fn no_more_is_in_flight_than_the_limits_say() {
     let ((_one, first), (_two, second)) = (silence(), silence());
-    let names: Vec<HostName> = (0..20).map(|index| name(&format!("host{index}.example"))).collect();
+    let names: Vec<HostName> = numbered("host", 20);
     for (servers, in_flight, expected) in
         [(&[first][..], 5, 3), (&[first, second], 5, 5), (&[first, second], 9, 6)]
     {
@@ -178,6 +168,28 @@ fn what_is_no_answer_is_ignored_and_counted_and_the_right_one_is_waited_for() {
 }
 
 #[test]
+fn each_name_is_asked_at_its_own_servers_alone() {
+    let of = |address: &'static str| {
+        Server::run(move |query| {
+            let right = query.family == Family::V4;
+            let reply = query.reply();
+            vec![if right {
+                reply.address(&query.name, 60, address).bytes()
+            } else {
+                reply.soa(60, 60).bytes()
+            }]
+        })
+    };
+    let (inside, outside) = (of("192.0.2.1"), of("192.0.2.2"));
+    let (db, www) = (name("db.int.example"), name("www.example"));
+    let (inside_only, outside_only) = ([inside.address], [outside.address]);
+    let asked = [(&db, &inside_only[..]), (&www, &outside_only[..])].into();
+    let lookups = crate::resolver::lookup_all(&asked, PATIENT, &limits(PATIENT)).unwrap();
+    assert_eq!(outcome(&lookups, "db.int.example", Family::V4), one("192.0.2.1", 60));
+    assert_eq!(outcome(&lookups, "www.example", Family::V4), one("192.0.2.2", 60));
+}
+
+#[test]
 fn if_only_forgeries_come_the_same_server_is_asked_by_tcp() {
     let server = Server::run(|query| match query.transport {
         Transport::Udp => vec![right(query).respelt(|byte| *byte ^= 0x20).bytes()],
@@ -233,7 +245,7 @@ fn a_lame_server_is_left_at_once_for_the_next() {
 fn a_silent_server_is_left_for_the_next_and_goes_behind_it() {
     let (_socket, silent) = silence();
     let good = Server::run(|query| vec![right(query).bytes()]);
-    let names: Vec<HostName> = (0..10).map(|index| name(&format!("host{index}.example"))).collect();
+    let names: Vec<HostName> = numbered("host", 10);
     let limits = Limits { first_wait: 5 * BRIEF, in_flight: 1, ..limits(PATIENT) };
     let lookups = lookup_all(&names, &[silent, good.address], PATIENT, &limits).unwrap();
     assert!(names.iter().all(|name| lookups.get(name, Family::V4).unwrap().outcome.is_ok()));
@@ -262,7 +274,7 @@ fn silence_ends_in_a_timeout_after_both_waits() {
 #[test]
 fn the_callers_deadline_ends_everything() {
     let (_socket, silent) = silence();
-    let names: Vec<HostName> = (0..100).map(|index| name(&format!("host{index}.example"))).collect();
+    let names: Vec<HostName> = numbered("host", 100);
     let began = Instant::now();
     let lookups = lookup_all(&names, &[silent], BRIEF, &limits(PATIENT)).unwrap();
     assert!(began.elapsed() < PATIENT / 2);

@@ -1,0 +1,51 @@
+//! What is to be done.
+
+use super::event::{Cause, Lives};
+use crate::control::{ClientId, Handed};
+use crate::types::{Family, HostName};
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub(super) enum Action {
+    /// Read the files, and put them in force.
+    Reload(Cause),
+    /// Put the built-in policy in force.
+    Manage,
+    /// Put in force what a client handed over.
+    Take(ClientId, Handed),
+    /// Ask the machine again, and put the policy in force under what it says.
+    Relearn(Cause),
+    Ask {
+        name: HostName,
+        family: Family,
+        servers: Vec<SocketAddr>,
+    },
+    /// Add addresses of names to the kernel's sets.
+    Add(Lives),
+    /// The kernel has not aged for so long, while the clock ran on.
+    StoodStill(Duration),
+    /// Ask for the generation id.
+    Poll,
+    /// Read the table tersely.
+    Look,
+    Repair,
+    StartWorker,
+    StopWorker,
+    /// Write the addresses of names to the disk.
+    Save,
+    Reply(ClientId, Value),
+    Tell(Notice),
+    Log(super::log::Entry),
+    Stop,
+}
+
+/// What the service manager is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Notice {
+    Ready,
+    Reloading,
+    Stopping,
+    Alive,
+    Status(String),
+}
