@@ -55,9 +55,9 @@ fn every_commented_setting_shows_its_default_and_every_key_is_there() {
         assert_eq!(read, wanted, "{setting}");
         shown.insert((section, setting.split(' ').next().unwrap_or_default().to_owned()));
     }
-    for section in ["", "[paths]", "[resolver]", "[control]"] {
+    for section in ["", "[paths]", "[resolver]", "[control]", "[log]"] {
         let mut keys = keys_of(section);
-        keys.retain(|key| !["paths", "resolver", "control", "domain"].contains(&key.as_str()));
+        keys.retain(|key| !["paths", "resolver", "control", "log", "domain"].contains(&key.as_str()));
         let of_section = shown.iter().filter(|(of, _)| *of == section).map(|(_, key)| key.clone()).collect();
         assert_eq!(keys, of_section, "{section}");
     }

@@ -80,12 +80,12 @@ fn one_batch_will_do(plan: &Plan, want: &Ruleset, have: &Ruleset) -> bool {
             // All goes, and most of it comes again.
             Op::FlushSet { .. } => return false,
             Op::AddRule { rule, .. } => {
-                rules.push((role(rule, ""), Course::Comes));
+                rules.push((role(rule, "", want), Course::Comes));
                 continue;
             }
             Op::DeleteRule { chain, handle } => {
                 let rule = have.chains[chain].rules.iter().find(|rule| rule.handle == Some(*handle));
-                rules.push((rule.map_or(Role::Other, |rule| role(rule, "")), Course::Goes));
+                rules.push((rule.map_or(Role::Other, |rule| role(rule, "", have)), Course::Goes));
                 continue;
             }
             Op::AddTable
@@ -97,28 +97,55 @@ fn one_batch_will_do(plan: &Plan, want: &Ruleset, have: &Ruleset) -> bool {
             | Op::DeleteChain { .. } => continue,
         };
     }
-    let askers = [askers(want), askers(have)];
-    let ask = |set: &str| askers.each_ref().map(|askers| askers.get(set).map_or(&[][..], Vec::as_slice));
+    let askers = [(askers(want), want), (askers(have), have)];
+    let ask = |set: &str| {
+        askers.each_ref().map(|(askers, ruleset)| {
+            let rules = askers.get(set).map_or(&[][..], Vec::as_slice);
+            rules.iter().map(|rule| role(rule, set, ruleset)).collect::<Vec<_>>()
+        })
+    };
     let alone = rules.is_empty()
         && sets.len() == 1
         && sets.iter().all(|(set, _)| ask(set).iter().all(|all| all.len() < 2));
-    let of_sets = sets
-        .iter()
-        .flat_map(|(set, course)| ask(set).concat().into_iter().map(|rule| (role(rule, set), *course)));
+    let of_sets =
+        sets.iter().flat_map(|(set, course)| ask(set).concat().into_iter().map(|role| (role, *course)));
     let courses: BTreeSet<(Role, Course)> = of_sets.chain(rules.iter().copied()).collect();
     let one_way = courses.len() < 2 && courses.iter().all(|(role, _)| *role != Role::Other);
     sets.is_empty() || alone || one_way
 }
 
 /// What becomes of the packets that a rule matches, if it matches more of them the more the set holds.
-fn role(rule: &Rule, set: &str) -> Role {
+fn role(rule: &Rule, set: &str, ruleset: &Ruleset) -> Role {
     let inverts = |expr: &Expr| matches!(expr, Expr::Lookup { invert: true, .. }) && expr.set() == Some(set);
     match rule.exprs.last() {
         Some(_) if rule.exprs.iter().any(inverts) => Role::Other,
-        Some(Expr::Verdict(Verdict::Accept)) => Role::Pass,
-        Some(Expr::Verdict(Verdict::Drop)) => Role::Drop,
+        Some(Expr::Verdict(verdict)) => {
+            let mut roles = BTreeSet::new();
+            gather(verdict, ruleset, &mut roles);
+            if roles.len() == 1 { roles.pop_first().unwrap_or(Role::Other) } else { Role::Other }
+        }
         _ => Role::Other,
     }
+}
+
+/// What may become of the packets that take a verdict, besides going on with the next rule.
+fn gather(verdict: &Verdict, ruleset: &Ruleset, roles: &mut BTreeSet<Role>) {
+    let role = match verdict {
+        Verdict::Accept => Role::Pass,
+        Verdict::Drop => Role::Drop,
+        Verdict::Return => return,
+        Verdict::Jump(chain) | Verdict::Goto(chain) => {
+            let rules = ruleset.chains.get(chain).map_or(&[][..], |chain| &chain.rules);
+            for expr in rules.iter().filter_map(|rule| rule.exprs.last()) {
+                match expr {
+                    Expr::Verdict(verdict) => gather(verdict, ruleset, roles),
+                    _ => roles.extend([Role::Other]),
+                }
+            }
+            return;
+        }
+    };
+    roles.insert(role);
 }
 
 /// Sets that a rule is to find whole, as they were or as they will be.
