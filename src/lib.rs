@@ -9,6 +9,8 @@ pub mod apply;
 pub mod cli;
 pub mod compile;
 pub mod control;
+#[cfg(all(feature = "kernel", feature = "daemon"))]
+pub mod daemon;
 pub mod diag;
 pub mod host;
 pub mod model;

@@ -14,7 +14,7 @@ use portgrave::netlink::encode::{Purpose, encode};
 use portgrave::netlink::{Kernel, KernelError, NfTables};
 use portgrave::plan::{Op, Plan, diff};
 use portgrave::policy::{Layer, parse};
-use portgrave::ruleset::{Expr, LimitUnit, Rule, Ruleset};
+use portgrave::ruleset::{Expr, Limit, Rule, Ruleset};
 use std::fmt::Write;
 
 /// The begin and the end message.
@@ -100,9 +100,9 @@ impl Change {
     fn spoiled(&self, spoiled: &[(usize, usize)]) -> Plan {
         let mut ops = self.plan.ops.clone();
         for (index, rule) in spoiled.iter().rev() {
-            let exprs = vec![Expr::Limit { rate: 0, unit: LimitUnit::Second, burst: 0 }];
+            let exprs = vec![Expr::Limit(Limit::per_second(0, 0))];
             let rule = Rule { exprs, origin: Some(self.want.origin(*rule)), ..Rule::default() };
-            ops.insert(*index, Op::AddRule { chain: "in.denied".into(), before: None, rule });
+            ops.insert(*index, Op::AddRule { chain: "in4.denied".into(), before: None, rule });
         }
         Plan { ops }
     }

@@ -127,13 +127,15 @@ fn a_name_of_which_all_is_refused_shows_the_lines_that_open_it() {
         let policy = agent.policy("site", POLICY);
         let said = apply(&place, &agent, &policy);
         let advised = |name: &str, network: &str| {
-            format!("    [[resolver.domain]]\n    suffix = \"{name}\"\n    allow-net = [\"{network}\"]\n")
+            format!(
+                "      [[resolver.domain]]\n      suffix = \"{name}\"\n      allow-net = [\"{network}\"]\n"
+            )
         };
         let (inward, metal) =
             (advised("inward.example.net", "10.0.0.0/8"), advised("metal.int.example", "192.168.0.0/16"));
         assert!(said.contains(&inward) && said.contains(&metal), "{said}");
         // A longer suffix without servers: the servers are those of int.example still.
-        let more: String = [inward, metal].iter().map(|text| text.replace("    ", "")).collect();
+        let more: String = [inward, metal].iter().map(|text| text.replace("      ", "")).collect();
         let agent = Agent::at(place.dir.path(), &format!("{SETTINGS}{more}"));
         let said = apply(&place, &agent, &policy);
         let held = place.held();

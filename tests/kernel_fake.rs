@@ -118,7 +118,7 @@ fn some_rule(random: &mut Random) -> Rule {
         1 => rule([key, vec![Expr::Lookup { sreg, set, invert: false, verdict: true }]]),
         2 => rule([key, vec![Expr::ObjectMap { sreg, map: set }], then(some_verdict(random))]),
         3 => rule([vec![Expr::Object { kind: ObjectKind::Counter, name: random.name("object", 3) }]]),
-        4 => rule([key, vec![Expr::Dynset { op: DynsetOp::Update, sreg, set, timeout: None }]]),
+        4 => rule([key, vec![Expr::Dynset { op: DynsetOp::Update, sreg, set, timeout: None, limit: None }]]),
         _ => rule([then(some_verdict(random))]),
     }
 }

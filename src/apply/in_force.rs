@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Elements that have ended are forgotten so often.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 
-/// What the kernel should hold. `now` is the clock that runs through suspend, since boot, as the lives of elements do.
+/// What the kernel should hold. `now` is the clock since boot that runs through a sleep of the machine; elements do not age then.
 pub struct InForce {
     /// Lives as they were at `since`.
     want: Ruleset,
@@ -52,6 +52,11 @@ impl InForce {
     /// Whether nobody else has committed since.
     pub fn is_current(&self, generation: GenId) -> bool {
         self.generation == generation
+    }
+
+    /// The clock ran on for so long while the machine slept, and the kernel's elements have not aged.
+    pub fn stood_still(&mut self, by: Duration) {
+        self.since += by;
     }
 
     /// Reads tersely: heads, rules and small sets.

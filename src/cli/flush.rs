@@ -1,6 +1,6 @@
 //! `flush`: the only command that opens the host.
 
-use super::{Inputs, report};
+use super::{Inputs, ask, report};
 use crate::apply;
 use crate::netlink::NfTables;
 use clap::Args;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 #[derive(Args)]
 #[command(
     about = "Remove the table `inet portgrave` and nothing else: the host is open afterwards",
-    after_help = "Example:\n  portgrave flush\n\nExit status: 0, or 1 if the kernel refuses."
+    after_help = "Example:\n  portgrave flush\n\nExit status: 0, or 1 if the kernel refuses, or while a daemon runs, which would put the table back."
 )]
 pub(super) struct FlushArgs {
     #[command(flatten)]
@@ -18,6 +18,15 @@ pub(super) struct FlushArgs {
 }
 
 pub(super) fn run(args: &FlushArgs) -> ExitCode {
+    match ask::connect(&args.inputs) {
+        Ok(None) => {}
+        Ok(Some(_)) | Err(_) => {
+            let message =
+                "a daemon runs, and would put the table back; stop it first: `systemctl stop portgrave`";
+            report::failure(args.inputs.json, message);
+            return ExitCode::FAILURE;
+        }
+    }
     let flushed = apply::flush(&mut NfTables);
     match flushed {
         Ok(changed) if args.inputs.json => report::say(&format!("{:#}\n", json!({ "changed": changed }))),

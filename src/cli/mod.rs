@@ -1,11 +1,15 @@
 //! The command line: one file a verb.
 
 mod apply;
+mod ask;
 mod check;
 mod counters;
 mod flush;
+mod names;
 mod plan;
+mod reload;
 mod report;
+mod run;
 mod services;
 mod show;
 mod status;
@@ -36,12 +40,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Run(run::RunArgs),
     Check(check::CheckArgs),
     Show(show::ShowArgs),
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
+    Reload(reload::ReloadArgs),
     Counters(counters::CountersArgs),
     Status(status::StatusArgs),
+    Names(names::NamesArgs),
     Services(services::ServicesArgs),
     Flush(flush::FlushArgs),
     Worker(worker::WorkerArgs),
@@ -89,12 +96,15 @@ pub fn main() -> ExitCode {
     };
     crate::host::log::start(None);
     match cli.verb {
+        Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Show(args) => show::run(&args),
         Verb::Plan(args) => plan::run(&args),
         Verb::Apply(args) => apply::run(&args),
+        Verb::Reload(args) => reload::run(&args),
         Verb::Counters(args) => counters::run(&args),
         Verb::Status(args) => status::run(&args),
+        Verb::Names(args) => names::run(&args),
         Verb::Services(args) => services::run(&args),
         Verb::Flush(args) => flush::run(&args),
         Verb::Worker(args) => worker::run(&args),

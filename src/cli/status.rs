@@ -1,14 +1,15 @@
 //! `status`: what is in force.
 
-use super::{Inputs, report};
+use super::{Inputs, ask, report};
 use crate::apply;
+use crate::control::Request;
 use crate::diag::Findings;
 use crate::host::clock;
 use crate::model::{Kept, management};
 use crate::netlink::NfTables;
 use crate::plan::diff;
 use crate::ruleset::Ruleset;
-use crate::site::{self, committed, lookups};
+use crate::site::{self, committed, facts_of, is_management, lookups};
 use crate::store::{Generation, HeldBack, Store, StoreError, remaining};
 use clap::Args;
 use serde_json::{Value, json};
@@ -32,6 +33,78 @@ const AFTER_MANAGEMENT: &str = "write the site's rules in its policy directory (
                                 administrators first; then `portgrave check`, `portgrave apply`";
 
 pub(super) fn run(args: &StatusArgs) -> ExitCode {
+    let as_json = args.inputs.json;
+    match ask::ask(&args.inputs, &Request::Status {}) {
+        Ok(Some(status)) => of_daemon(&status, as_json),
+        Ok(None) => without_daemon(args),
+        Err(error) => {
+            ask::failed(&error, as_json);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a daemon says of itself.
+fn of_daemon(status: &Value, as_json: bool) -> ExitCode {
+    if as_json {
+        let mut fields = status.clone();
+        fields.as_object_mut().map(|map| map.remove("ok"));
+        report::say(&format!("{fields:#}\n"));
+    } else {
+        print_daemon(status);
+    }
+    if status["health"] == "healthy" { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn print_daemon(status: &Value) {
+    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let list = |value: &Value| {
+        value.as_array().map(|list| list.iter().map(word).collect::<Vec<_>>()).unwrap_or_default()
+    };
+    if status["generation"].is_null() {
+        report::say("no generation yet\n");
+    } else {
+        report::say(&format!(
+            "generation {}, applied at {}\n",
+            status["generation"],
+            word(&status["applied"])
+        ));
+        report::say(&format!("files: {}\n", list(&status["files"]).join(", ")));
+    }
+    if status["management"] == true {
+        report::say(&format!(
+            "policy: management, since no file has a rule: {}\nnext: {AFTER_MANAGEMENT}\n",
+            management::SUMMARY
+        ));
+    }
+    let (daemon, names) = (&status["daemon"], &status["names"]);
+    report::say(&format!(
+        "daemon: pid {}, for {} s; {} rules in force\n",
+        daemon["pid"], daemon["running_seconds"], status["rules"]
+    ));
+    report::say(&format!("names: {}, with addresses {}\n", names["all"], names["with_addresses"]));
+    let drift = &status["drift"];
+    report::say(&format!("changes of the table by others: {}\n", drift["seen"]));
+    if let Some(seconds) = drift["last"]["seconds_ago"].as_u64() {
+        report::say(&format!("  last {seconds} s ago: {}\n", list(&drift["last"]["changes"]).join("; ")));
+    }
+    report::say(&format!("health: {}\n", word(&status["health"])));
+    for why in list(&status["degraded"]) {
+        report::say(&format!("  {why}\n"));
+    }
+    let last = &status["last_change"];
+    let refused = !matches!(last["outcome"].as_str(), None | Some("applied" | "unchanged"));
+    if refused {
+        report::say(&format!(
+            "last change, {} s ago, {}:\n{}",
+            last["seconds_ago"],
+            word(&last["outcome"]),
+            word(&last["text"])
+        ));
+    }
+}
+
+fn without_daemon(args: &StatusArgs) -> ExitCode {
     let loaded = site::load(&args.inputs.site());
     let store = Store::read_only(&loaded.settings.state_dir);
     let generation = store.in_force();
@@ -44,7 +117,8 @@ pub(super) fn run(args: &StatusArgs) -> ExitCode {
     let error = generation.as_ref().err().map(ToString::to_string).or(unknown);
     let names = names(&store);
     if args.inputs.json {
-        let mut fields = generation_fields(generation.as_ref().ok().and_then(Option::as_ref));
+        let in_force = generation.as_ref().ok().and_then(Option::as_ref);
+        let mut fields = in_force.map_or_else(|| json!({ "generation": null }), facts_of);
         fields["daemon"] = json!(false);
         fields["kernel"] = json!(kernel);
         fields["names"] = names.iter().map(name_json).collect();
@@ -108,21 +182,6 @@ fn compared(wanted: &Ruleset, held: &Ruleset) -> (String, bool) {
 fn names(store: &Store) -> Vec<(String, Vec<Kept>)> {
     let (Ok(names), Ok(now)) = (store.names(), lookups::moment()) else { return Vec::new() };
     remaining(&names, &now).into_iter().map(|(name, left)| (name.to_string(), left)).collect()
-}
-
-fn generation_fields(generation: Option<&Generation>) -> Value {
-    json!({
-        "generation": generation.map(|generation| generation.number),
-        "applied": generation.map(|generation| clock::utc(generation.applied)),
-        "fingerprint": generation.map(|generation| &generation.fingerprint),
-        "management": generation.map(is_management),
-        "files": generation.map(|generation| generation.inputs.iter().map(|input| &input.name).collect::<Vec<_>>()),
-    })
-}
-
-/// Whether the policy in force is the one for a machine without rules.
-fn is_management(generation: &Generation) -> bool {
-    generation.inputs.iter().any(|input| input.name == management::NAME)
 }
 
 fn name_json((name, left): &(String, Vec<Kept>)) -> Value {

@@ -6,7 +6,7 @@ use super::key::{self, KeyBytes};
 use super::rule_chain::has_helper;
 use super::{Build, Side};
 use crate::model::{BaselineRule, never};
-use crate::ruleset::{Field, Part, RuleBuilder, Set, SetData, Verdict};
+use crate::ruleset::{Field, Limit, Part, RuleBuilder, Set, SetData, Verdict};
 use crate::types::{AddrRange, Direction, Family, PortRange, Protocol};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const FTP_PEER_TIMEOUT: Duration = Duration::from_secs(3600);
 const FTP_PEERS: u32 = 4096;
 
 /// Echo requests a second, and how many at once, in each direction and family.
-const ECHO_RATE: (u64, u32) = (50, 100);
+const ECHO_RATE: Limit = Limit::per_second(50, 100);
 
 const ICMP_ERRORS: [u8; 3] = [3, 11, 12]; // destination unreachable, time exceeded, parameter problem (RFC 792)
 const ICMPV6_ERRORS: [u8; 4] = [1, 2, 3, 4]; // these, and packet too big (RFC 4443)
@@ -266,8 +266,7 @@ impl Build<'_> {
         if self.has(BaselineRule::Echo) {
             let kind = if side.family == Family::V4 { ICMP_ECHO_REQUEST } else { ICMPV6_ECHO_REQUEST };
             let counter = self.counter(side.direction, "baseline.echo", None);
-            let rule =
-                RuleBuilder::new().icmp_type(side.family, kind).limit_per_second(ECHO_RATE.0, ECHO_RATE.1);
+            let rule = RuleBuilder::new().icmp_type(side.family, kind).limit(ECHO_RATE);
             self.append(chain, rule.counter(&counter).verdict(Verdict::Accept));
         }
         if side.family == Family::V4 && self.has(BaselineRule::MulticastMembership) {

@@ -25,6 +25,7 @@ pub fn of_names(policy: &Policy, book: &AddressBook, features: &Features) -> Res
         rules,
         names,
         groups: BTreeMap::new(),
+        log: policy.log,
     };
     compile(&part, book, features)
 }

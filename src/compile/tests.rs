@@ -23,6 +23,7 @@ fn rule(name: &str, direction: RuleDirection, ports: &[&str], peers: Peers) -> R
         users: Vec::new(),
         peers,
         purpose: String::new(),
+        log: None,
         rows: Vec::new(),
     }
 }

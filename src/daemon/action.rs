@@ -5,10 +5,13 @@ use crate::control::{ClientId, Handed};
 use crate::types::{Family, HostName};
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub(super) enum Action {
     /// Read the files, and put them in force.
     Reload(Cause),
+    /// Put the built-in policy in force.
+    Manage,
     /// Put in force what a client handed over.
     Take(ClientId, Handed),
     /// Ask the machine again, and put the policy in force under what it says.
@@ -20,6 +23,8 @@ pub(super) enum Action {
     },
     /// Add addresses of names to the kernel's sets.
     Add(Lives),
+    /// The kernel has not aged for so long, while the clock ran on.
+    StoodStill(Duration),
     /// Ask for the generation id.
     Poll,
     /// Read the table tersely.

@@ -31,7 +31,9 @@ pub(super) struct Drift {
 pub(super) enum Mending {
     Now,
     /// So many repairs were made within a minute that this one waits; said once.
-    Later { say_so: bool },
+    Later {
+        say_so: bool,
+    },
 }
 
 impl Drift {

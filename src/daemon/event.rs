@@ -20,7 +20,7 @@ pub(super) enum Event {
     WorkerEnded(String),
     /// The machine is not what it was.
     Machine(Machine),
-    /// The clock ran on by so much while nothing did.
+    /// The machine slept for so long: its clock ran on, and nothing else.
     Suspended(Duration),
     Asked {
         client: ClientId,
@@ -55,6 +55,8 @@ pub(super) enum Machine {
     Servers,
     Users,
     Interfaces,
+    /// Another user asks names.
+    Worker,
 }
 
 impl Machine {
@@ -63,6 +65,7 @@ impl Machine {
             Self::Servers => "resolv.conf has changed",
             Self::Users => "passwd has changed",
             Self::Interfaces => "interfaces or their addresses have changed",
+            Self::Worker => "the user that names are asked as",
         }
     }
 }
@@ -93,8 +96,12 @@ pub(super) struct Changed {
 pub(super) struct InForce {
     pub(super) generation: u64,
     pub(super) rules: usize,
-    pub(super) management: bool,
+    /// The user whose DNS queries the baseline lets out.
+    pub(super) asks_as: u32,
+    pub(super) log_group: Option<u16>,
     pub(super) held_back: Vec<String>,
+    /// The fields of `status` that are of the generation.
+    pub(super) facts: serde_json::Value,
     pub(super) wanted: Wanted,
     pub(super) filter: never::Filter,
     pub(super) servers: Servers,
@@ -103,6 +110,7 @@ pub(super) struct InForce {
 }
 
 /// Whom to ask for a name.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Servers {
     pub(super) default: Vec<SocketAddr>,
     /// Of names with servers of their own.
@@ -117,7 +125,7 @@ impl Servers {
 
 /// What became of addresses that were to be added.
 pub(super) enum Adding {
-    Written(usize),
+    Written,
     NeedsMore,
     Overtaken,
     Refused(String),

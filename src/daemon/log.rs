@@ -5,9 +5,16 @@ use std::fmt;
 
 /// One line, and the fields that a reader of the journal may ask for.
 pub(super) enum Entry {
-    Line { level: Level, message: String, fields: Fields },
+    Line {
+        level: Level,
+        message: String,
+        fields: Fields,
+    },
     /// A packet that the kernel logged, with the name that its peer is known by.
-    Packet { record: Box<Record>, name: Option<String> },
+    Packet {
+        record: Box<Record>,
+        name: Option<String>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

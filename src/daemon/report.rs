@@ -1,6 +1,7 @@
 //! What `status` and `names` say, and the line for the service manager.
 
 use super::state::State;
+use crate::model::never::Filter;
 use crate::resolver::names::{NameReport, State as NameState};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -15,7 +16,12 @@ fn degraded(state: &State, names: &[NameReport]) -> Vec<String> {
     if let Some((_, report)) = state.last.as_ref().filter(|(_, report)| !report.is_good()) {
         why.push(format!("the last change was {}: the files differ from what is in force", report.outcome));
     }
-    why.extend(state.outdated.iter().map(|text| format!("the machine has changed, and that is not in force: {text}")));
+    why.extend(
+        state
+            .outdated
+            .iter()
+            .map(|text| format!("the machine has changed, and that is not in force: {text}")),
+    );
     why.extend(state.learning.unsaved().map(|error| format!("addresses of names are not kept: {error}")));
     if !state.worker.ready {
         let end = state.worker.last_end.as_deref().unwrap_or("it has not started yet");
@@ -28,7 +34,9 @@ fn degraded(state: &State, names: &[NameReport]) -> Vec<String> {
         let what = match name.state {
             NameState::Ok => continue,
             NameState::Gone => "there is no such name any more",
-            NameState::Failing | NameState::Unknown if name.addresses.is_empty() => "no address is known: it matches nobody",
+            NameState::Failing | NameState::Unknown if name.addresses.is_empty() => {
+                "no address is known: it matches nobody"
+            }
             NameState::Failing => "it cannot be looked up now",
             NameState::Unknown => "nobody has answered yet",
         };
@@ -39,7 +47,7 @@ fn degraded(state: &State, names: &[NameReport]) -> Vec<String> {
 }
 
 pub(super) fn status(state: &State, now: Duration) -> Value {
-    let names = state.learning.report(now);
+    let names = state.learning.report(filter(state), now);
     let why = degraded(state, &names);
     let seconds = |since: Duration| now.saturating_sub(since).as_secs();
     let last = state.last.as_ref().map(|(at, report)| {
@@ -63,8 +71,12 @@ pub(super) fn status(state: &State, now: Duration) -> Value {
     fields
 }
 
+fn filter(state: &State) -> Option<&Filter> {
+    state.in_force.as_ref().map(|in_force| &in_force.filter)
+}
+
 pub(super) fn names(state: &State, now: Duration) -> Value {
-    let names = state.learning.report(now);
+    let names = state.learning.report(filter(state), now);
     let counters = state.worker.counters;
     json!({
         "names": names,

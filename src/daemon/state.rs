@@ -75,7 +75,9 @@ impl State {
     pub(super) fn step(&mut self, event: Event, now: Duration) -> Vec<Action> {
         match event {
             Event::Time => self.time(now),
-            Event::Signal(Signal::Reload) => vec![Action::Tell(Notice::Reloading), Action::Reload(Cause::Hangup)],
+            Event::Signal(Signal::Reload) => {
+                vec![Action::Tell(Notice::Reloading), Action::Reload(Cause::Hangup)]
+            }
             Event::Signal(Signal::Stop) => vec![Action::Tell(Notice::Stopping), Action::Save, Action::Stop],
             Event::Worker(message) => self.heard(message, now),
             Event::WorkerStarted => {
@@ -89,7 +91,11 @@ impl State {
             Event::Changed(changed) => self.changed(*changed, now),
             Event::Added { lives, outcome } => self.added(&lives, outcome, now),
             Event::Polled { moved } => {
-                if self.drift.polled(moved, now) { vec![Action::Look] } else { Vec::new() }
+                if self.drift.polled(moved, now) {
+                    vec![Action::Look]
+                } else {
+                    Vec::new()
+                }
             }
             Event::Looked(look) => self.looked(look, now),
             Event::Repaired(repaired) => self.repaired(repaired, now),
@@ -131,7 +137,11 @@ impl State {
             FromWorker::Ready(raised) => {
                 self.worker.ready = true;
                 let message = format!("names are asked by a process of uid {}", raised.uid);
-                vec![Action::Log(Entry::info(message))]
+                let mut actions = vec![Action::Log(Entry::info(message))];
+                if self.in_force.as_ref().is_some_and(|in_force| in_force.asks_as != raised.uid) {
+                    actions.push(Action::Relearn(Cause::Machine(Machine::Worker)));
+                }
+                actions
             }
             FromWorker::Refused { reason } => {
                 vec![Action::Log(Entry::error(format!("no names can be asked: {reason}")))]
@@ -162,7 +172,8 @@ impl State {
 
     fn worker_ended(&mut self, why: String, now: Duration) -> Vec<Action> {
         let wait = self.worker.ended(why.clone(), now);
-        let message = format!("the process that asks names ended ({why}); another starts in {} s", wait.as_secs());
+        let message =
+            format!("the process that asks names ended ({why}); another starts in {} s", wait.as_secs());
         let mut actions = vec![Action::Log(Entry::warning(message))];
         actions.extend(self.learning.worker_ended(now));
         actions
@@ -187,7 +198,9 @@ impl State {
             Request::Ping {} => reply(agreed(json!({}))),
             Request::Status {} => reply(agreed(report::status(self, now))),
             Request::Names {} => reply(agreed(report::names(self, now))),
-            Request::Reload {} => vec![Action::Tell(Notice::Reloading), Action::Reload(Cause::Client(client))],
+            Request::Reload {} => {
+                vec![Action::Tell(Notice::Reloading), Action::Reload(Cause::Client(client))]
+            }
             Request::Apply {} => match handed {
                 Some(handed) => vec![Action::Tell(Notice::Reloading), Action::Take(client, handed)],
                 None => reply(refused("no policy came with the request", "hand it over as a sealed memfd")),
@@ -239,7 +252,7 @@ impl State {
 
     fn added(&mut self, lives: &Lives, outcome: Adding, now: Duration) -> Vec<Action> {
         match outcome {
-            Adding::Written(_) => {
+            Adding::Written => {
                 self.learning.written(lives, now);
                 Vec::new()
             }
@@ -314,7 +327,10 @@ fn said_of(cause: &Cause, report: &Report) -> Vec<Action> {
     }
     let message = format!("{}: {why}", report.outcome);
     let line = if report.is_good() { Entry::info(message) } else { Entry::error(message) };
-    let line = report.generation.map_or_else(|| line, |number| line.of_generation(number));
+    let line = match report.generation {
+        Some(number) => line.of_generation(number),
+        None => line,
+    };
     let findings = report.text.split("\n\n").filter(|text| !text.trim().is_empty());
     let told = findings.map(|text| {
         let of = if text.starts_with("error") { Entry::error } else { Entry::warning };

@@ -18,6 +18,16 @@ pub fn all_servers(domains: &[Domain], default: &[SocketAddr]) -> Vec<SocketAddr
     default.iter().chain(of_domains).copied().filter(|server| known.insert(*server)).collect()
 }
 
+/// The default servers among all, where these are known no more: those that no domain has. Where that is none, a domain
+/// has them too.
+pub fn default_servers(domains: &[Domain], all: &[SocketAddr]) -> Vec<SocketAddr> {
+    let of_domain = |server: &SocketAddr| {
+        domains.iter().any(|domain| domain.servers.iter().flatten().any(|of| of == server))
+    };
+    let others: Vec<SocketAddr> = all.iter().copied().filter(|server| !of_domain(server)).collect();
+    if others.is_empty() { all.to_vec() } else { others }
+}
+
 /// Opens for each name of a policy what the longest suffix opens that says something of it, beside what its groups open.
 pub fn open_networks(policy: &mut Policy, domains: &[Domain]) {
     for (name, of_name) in &mut policy.names {
@@ -114,6 +124,15 @@ mod tests {
         let default = ["192.0.2.53:53", "10.0.0.53:53"].map(|text| text.parse().unwrap());
         let all: Vec<String> = all_servers(&domains(), &default).iter().map(ToString::to_string).collect();
         assert_eq!(all, ["192.0.2.53:53", "10.0.0.53:53", "10.20.0.53:5353", "10.20.0.54:53"]);
+    }
+
+    #[test]
+    fn the_default_servers_are_found_among_all_without_those_of_domains() {
+        let default = ["192.0.2.53:53".parse().unwrap()];
+        assert_eq!(default_servers(&domains(), &all_servers(&domains(), &default)), default);
+        let shared = ["10.0.0.53:53".parse().unwrap()];
+        assert_eq!(default_servers(&domains()[..1], &shared), shared);
+        assert_eq!(default_servers(&[], &default), default);
     }
 
     #[test]

@@ -96,6 +96,7 @@ impl<'a> DraftRule<'a> {
             interfaces: self.interfaces.clone(),
             local: sorted(values(&entry.local)),
             users: sorted(values(&entry.users)),
+            log: entry.log,
             peers: Peers {
                 written: entry.peers.value.iter().map(|peer| written(&peer.value)).collect(),
                 parts,

@@ -28,14 +28,14 @@ mod verdict;
 pub use answer::{Answer, Undecided, answer};
 pub use book::{AddressBook, BROADCAST, Kept, LearnedAddress, Seen};
 pub use covered::covered;
-pub use domains::{advice, all_servers, open_networks, servers_of};
+pub use domains::{advice, all_servers, default_servers, open_networks, servers_of};
 pub use matching::Missing;
 pub use packet::Packet;
 pub use question::{End, Host, Question, QuestionError, Way, protocol_name};
 pub use resolve::resolve;
 pub use resolved::{
     Action, Baseline, BaselineRule, DefaultAction, Defaults, Exception, ForwardDefault, Group, ListRef,
-    Member, NamePolicy, PeerPart, Peers, Policy, Rule, RuleDirection, Source, User,
+    LogPolicy, Member, NamePolicy, PeerPart, Peers, Policy, Rule, RuleDirection, Source, User,
 };
 pub use verdict::{Decision, Verdict, verdict};
 

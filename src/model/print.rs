@@ -1,7 +1,8 @@
 //! The resolved policy as text: one stable form for tests and for eyes.
 
 use super::{
-    BaselineRule, DefaultAction, ForwardDefault, PeerPart, Peers, Policy, Rule, Source, User, Verdict,
+    BaselineRule, DefaultAction, ForwardDefault, LogPolicy, PeerPart, Peers, Policy, Rule, Source, User,
+    Verdict,
 };
 use std::fmt;
 
@@ -14,6 +15,14 @@ impl fmt::Display for Policy {
         }
         if self.default.forward != ForwardDefault::Untouched {
             writeln!(f, "default forward {}", self.default.forward.as_str())?;
+        }
+        if self.log != LogPolicy::default() {
+            writeln!(
+                f,
+                "log denied {} group {}",
+                if self.log.denied { "on" } else { "off" },
+                self.log.group
+            )?;
         }
         for rule in BaselineRule::ALL {
             let on = self.baseline.has(rule);
@@ -55,6 +64,9 @@ impl fmt::Display for Rule {
         }
         for user in &self.users {
             write!(f, " user {user}")?;
+        }
+        if let Some(log) = self.log {
+            write!(f, " log {}", if log { "on" } else { "off" })?;
         }
         write!(f, " peers{}", self.peers)
     }

@@ -2,7 +2,9 @@
 
 use super::draft::Draft;
 use super::merge::{self, Merged};
-use super::{Defaults, NamePolicy, Policy, Rule, baseline, checks, groups, parts, rules, services};
+use super::{
+    Defaults, LogPolicy, NamePolicy, Policy, Rule, baseline, checks, groups, parts, rules, services,
+};
 use crate::diag::{Finding, Findings};
 use crate::policy::ParsedPolicy;
 use crate::types::HostName;
@@ -26,7 +28,14 @@ pub fn resolve(parsed: &ParsedPolicy) -> (Policy, Findings) {
     let rules = finish(&draft, &mut findings);
     let groups = draft.merged.groups.iter();
     let groups = groups.map(|(name, group)| ((*name).to_owned(), parts::written(name, group))).collect();
-    let policy = Policy { default: defaults(&draft.merged), baseline, rules, names: names(&draft), groups };
+    let policy = Policy {
+        default: defaults(&draft.merged),
+        baseline,
+        rules,
+        names: names(&draft),
+        groups,
+        log: LogPolicy::default(),
+    };
     checks::covered::check(&policy, &mut findings);
     (policy, findings)
 }

@@ -4,6 +4,7 @@ use crate::diag::Span;
 use crate::types::{
     AddrRange, Direction, HostName, InterfacePattern, PortMatch, PortRange, Protocol, RuleName,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -197,6 +198,22 @@ impl Defaults {
     }
 }
 
+/// `[log]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPolicy {
+    /// Whether denied and rejected packets are logged, and those that would be in audit mode, where a rule does not say
+    /// otherwise.
+    pub denied: bool,
+    /// The NFLOG group that they go to.
+    pub group: u16,
+}
+
+impl Default for LogPolicy {
+    fn default() -> Self {
+        Self { denied: true, group: 100 }
+    }
+}
+
 /// The policy in force: only rules that are enabled and whose switches hold, sorted by name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Policy {
@@ -207,6 +224,21 @@ pub struct Policy {
     pub names: BTreeMap<HostName, NamePolicy>,
     /// The groups under `[hosts]` as they are written: a question may be about the members of one.
     pub groups: BTreeMap<String, Group>,
+    /// Of the settings; no file of a policy says it.
+    pub log: LogPolicy,
+}
+
+impl Policy {
+    /// Whether the new packets that a rule matches are logged.
+    pub fn logs(&self, rule: &Rule) -> bool {
+        rule.log.unwrap_or(self.log.denied && rule.action != Action::Allow)
+    }
+
+    /// The NFLOG group that packets go to, if any do.
+    pub fn log_group(&self) -> Option<u16> {
+        let any = self.log.denied || self.rules.iter().any(|rule| self.logs(rule));
+        any.then_some(self.log.group)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -230,6 +262,8 @@ pub struct Rule {
     pub local: Vec<AddrRange>,
     /// Whose packets, of outgoing rules only; everybody's if there is none.
     pub users: Vec<User>,
+    /// Whether its packets are logged; `None`: as `[log]` says for its action.
+    pub log: Option<bool>,
     pub peers: Peers,
     pub purpose: String,
     pub rows: Vec<String>,

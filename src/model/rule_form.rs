@@ -45,6 +45,7 @@ pub(super) fn of_keys(keys: &RuleKeys) -> Vec<(&'static str, Span, Vec<String>)>
         ("zone", list(&keys.zones, |zone| zone.value.clone())),
         ("local", list(&keys.local, |range| range.value.to_string())),
         ("user", list(&keys.users, |user| of_user(&user.value))),
+        ("log", one(&keys.log, bool::to_string)),
         ("enabled", one(&keys.enabled, bool::to_string)),
     ] {
         if let Some((place, form)) = form {
@@ -87,6 +88,7 @@ fn keys(rule: &RuleEntry) -> RuleKeys {
         zones: at(span, rule.zones.clone()),
         local: at(span, rule.local.clone()),
         users: at(span, rule.users.clone()),
+        log: rule.log.and_then(|log| at(span, log)),
         enabled: at(span, rule.enabled),
     }
 }
@@ -110,5 +112,6 @@ pub(super) fn change(rule: &mut RuleEntry, keys: RuleKeys) {
     set(&mut rule.zones, keys.zones);
     set(&mut rule.local, keys.local);
     set(&mut rule.users, keys.users);
+    rule.log = keys.log.map(|log| log.value).or(rule.log);
     set(&mut rule.enabled, keys.enabled);
 }

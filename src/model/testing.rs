@@ -112,6 +112,7 @@ impl Written {
             audit: None,
             purpose: String::new(),
             when: Vec::new(),
+            log: None,
             rows: Vec::new(),
             from_ports: Vec::new(),
             zones: Vec::new(),

@@ -128,6 +128,7 @@ mod tests {
             users: Vec::new(),
             peers: Peers { written: Vec::new(), parts },
             purpose: String::new(),
+            log: None,
             rows: Vec::new(),
         }
     }

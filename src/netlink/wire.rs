@@ -218,6 +218,14 @@ pub mod expr {
     pub const LIMIT_BURST: u16 = 3;
     pub const LIMIT_TYPE: u16 = 4;
     pub const LIMIT_FLAGS: u16 = 5;
+    pub const LIMIT_F_INV: u32 = 1;
+
+    pub const LOG_GROUP: u16 = 1;
+    pub const LOG_PREFIX: u16 = 2;
+    pub const LOG_SNAPLEN: u16 = 3;
+    pub const LOG_QTHRESHOLD: u16 = 4;
+    pub const LOG_LEVEL: u16 = 5;
+    pub const LOG_FLAGS: u16 = 6;
 
     pub const REJECT_TYPE: u16 = 1;
     pub const REJECT_CODE: u16 = 2;

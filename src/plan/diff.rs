@@ -128,6 +128,7 @@ impl<'a> Diff<'a> {
             | Expr::Cmp { .. }
             | Expr::Limit { .. }
             | Expr::Reject(_)
+            | Expr::Log { .. }
             | Expr::Foreign(_) => false,
         })
     }

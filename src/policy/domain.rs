@@ -73,9 +73,10 @@ fn suffix(reader: &mut Reader, value: &Value<'_>) -> Option<Suffix> {
         Err(error) => error,
     };
     let plain = text.trim_start_matches(['~', '*', '.']);
-    let message = match error {
-        HostNameError::Wildcard => format!("\"{text}\": a suffix has no wildcard"),
-        error => format!("\"{text}\": {error}"),
+    let message = if error == HostNameError::Wildcard {
+        format!("\"{text}\": a suffix has no wildcard")
+    } else {
+        format!("\"{text}\": {error}")
     };
     let help = if plain != text && plain.parse::<Suffix>().is_ok() {
         format!("write \"{plain}\": it stands for itself and for all names below it")

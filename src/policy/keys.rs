@@ -52,7 +52,7 @@ impl Section {
     }
 }
 
-static ALL: [&Section; 11] = [
+static ALL: [&Section; 12] = [
     &POLICY,
     &DEFAULT,
     &RULE,
@@ -64,6 +64,7 @@ static ALL: [&Section; 11] = [
     &RESOLVER,
     &DOMAIN,
     &CONTROL,
+    &LOG,
 ];
 
 pub(super) static POLICY: Section = Section {
@@ -118,6 +119,7 @@ pub(super) static RULE: Section = Section {
         "zone",
         "local",
         "user",
+        "log",
         "replaces",
         "enabled",
     ],
@@ -143,6 +145,7 @@ pub(super) static OVERRIDE: Section = Section {
         "zone",
         "local",
         "user",
+        "log",
         "enabled",
     ],
     not_yet: RULE_NOT_YET,
@@ -151,7 +154,6 @@ pub(super) static OVERRIDE: Section = Section {
 
 const RULE_NOT_YET: &[(&str, &str)] = &[
     ("limit", "leave it out: a rule holds at any rate"),
-    ("log", "leave it out: `portgrave counters` shows what a rule matched"),
     ("established", "leave it out: rules speak of new connections"),
     ("ipsec", "leave it out: a rule holds with and without IPsec"),
     ("expires", "leave it out, and note the day in `purpose`"),
@@ -231,17 +233,16 @@ pub(super) static SERVICE: Section = Section {
 pub(super) static SETTINGS: Section = Section {
     place: "in portgrave.toml",
     home: "at the top level of portgrave.toml",
-    keys: &["policy", "paths", "resolver", "control"],
+    keys: &["policy", "paths", "resolver", "control", "log"],
     not_yet: &[
         ("revoke", "leave it out: open connections are kept"),
         ("guard", "leave it out, and keep a console at hand when rules for SSH change"),
         ("confirm", "leave it out: a change is kept at once"),
         ("probe", "leave it out: a change is read back and compared, but not probed"),
         ("history", "leave it out: the generation in force is kept"),
-        ("log", "leave it out: `portgrave counters` counts what is denied"),
         ("metrics", "leave it out: `portgrave counters --json` has the figures"),
     ],
-    called: &[("policies", "policy"), ("dns", "resolver")],
+    called: &[("policies", "policy"), ("dns", "resolver"), ("logging", "log")],
 };
 
 pub(super) static PATHS: Section = Section {
@@ -287,6 +288,14 @@ pub(super) static CONTROL: Section = Section {
     keys: &["group"],
     not_yet: &[],
     called: &[("gid", "group"), ("groups", "group")],
+};
+
+pub(super) static LOG: Section = Section {
+    place: "in [log]",
+    home: "in portgrave.toml, under [log]",
+    keys: &["denied", "nflog-group"],
+    not_yet: &[],
+    called: &[("group", "nflog-group"), ("nflog", "nflog-group"), ("drops", "denied")],
 };
 
 #[cfg(test)]

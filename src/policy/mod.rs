@@ -8,6 +8,7 @@ mod file;
 mod hosts;
 mod keys;
 mod language;
+mod log;
 mod names;
 mod overrides;
 mod parsed;

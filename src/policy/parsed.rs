@@ -1,7 +1,7 @@
 //! The parsed form of the files: every value with its place, nothing looked up, nothing merged.
 
 use crate::diag::{FileId, Span};
-use crate::model::{Action, DefaultAction, ForwardDefault, RuleDirection, User};
+use crate::model::{Action, DefaultAction, ForwardDefault, LogPolicy, RuleDirection, User};
 use crate::types::{AddrRange, HostName, InterfacePattern, PortMatch, PortRange, Protocol, RuleName, Suffix};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -139,6 +139,8 @@ pub struct RuleEntry {
     pub zones: Vec<Spanned<String>>,
     pub local: Vec<Spanned<AddrRange>>,
     pub users: Vec<Spanned<User>>,
+    /// `None`: as `[log]` says for its action.
+    pub log: Option<bool>,
     pub enabled: bool,
 }
 
@@ -157,6 +159,7 @@ pub struct RuleKeys {
     pub zones: Option<Spanned<Vec<Spanned<String>>>>,
     pub local: Option<Spanned<Vec<Spanned<AddrRange>>>>,
     pub users: Option<Spanned<Vec<Spanned<User>>>>,
+    pub log: Option<Spanned<bool>>,
     pub enabled: Option<Spanned<bool>>,
 }
 
@@ -178,6 +181,7 @@ pub struct Settings {
     pub runtime_dir: PathBuf,
     pub resolver: ResolverSettings,
     pub control: ControlSettings,
+    pub log: LogPolicy,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -78,6 +78,7 @@ fn entry(name: Spanned<RuleName>, replaces: Option<Span>, keys: RuleKeys) -> Opt
         zones: list(keys.zones),
         local: list(keys.local),
         users: list(keys.users),
+        log: keys.log.map(|log| log.value),
         enabled: keys.enabled.is_none_or(|enabled| enabled.value),
     })
 }

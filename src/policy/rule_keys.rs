@@ -22,6 +22,7 @@ pub(super) fn parse(reader: &mut Reader, table: &Table<'_>) -> RuleKeys {
             "zone" => keys.zones = at(span, Some(conditions::zones(reader, value))),
             "local" => keys.local = at(span, Some(conditions::local(reader, value))),
             "user" => keys.users = at(span, Some(conditions::users(reader, value))),
+            "log" => keys.log = at(span, reader.boolean(value)),
             "enabled" => keys.enabled = at(span, reader.boolean(value)),
             _ => {}
         }

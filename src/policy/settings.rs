@@ -4,8 +4,9 @@ use super::domain::{self, Domains};
 use super::hosts::{GRACE, TTL};
 use super::keys::{CONTROL, PATHS, RESOLVER, SETTINGS};
 use super::reader::{Reader, Table, Value, Wanted};
-use super::{ControlSettings, ResolverSettings, Settings, Spanned, check_name, conditions, syntax};
+use super::{ControlSettings, ResolverSettings, Settings, Spanned, check_name, conditions, log, syntax};
 use crate::diag::{FileId, Finding, Findings, SourceMap, Span, codes};
+use crate::model::LogPolicy;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ impl Default for Settings {
                 domains: Vec::new(),
             },
             control: ControlSettings { group: "portgrave".into() },
+            log: LogPolicy::default(),
         }
     }
 }
@@ -78,6 +80,9 @@ impl Merged {
         }
         if let Some(value) = table.get("paths") {
             read_paths(reader, value, &mut self.settings);
+        }
+        if let Some(value) = table.get("log") {
+            log::read(reader, value, &mut self.settings.log);
         }
         if let Some(value) = table.get("resolver") {
             let wanted = Wanted::new("a table", "[resolver], and below it: servers = [\"192.0.2.53\"]");

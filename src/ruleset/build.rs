@@ -1,7 +1,8 @@
 //! Builds a rule: each step adds the expressions that the kernel runs and the words that nft prints for them.
 
 use super::{
-    CmpOp, CtKey, DynsetOp, Expr, LimitUnit, MetaKey, ObjectKind, PayloadBase, Reg, RejectKind, Rule, Verdict,
+    CmpOp, CtKey, DynsetOp, Expr, Limit, LimitUnit, MetaKey, ObjectKind, PayloadBase, Reg, RejectKind, Rule,
+    Verdict,
 };
 use crate::diag::Span;
 use crate::types::{AddrRange, Direction, Family, PortRange, Protocol};
@@ -11,6 +12,8 @@ use crate::types::{AddrRange, Direction, Family, PortRange, Protocol};
 pub enum Part {
     /// The far end's address: the source of an incoming packet, the destination of an outgoing one.
     Peer(Direction, Family),
+    /// The far end's address as far as one host has it: whole of IPv4, the first 64 bits of IPv6.
+    PeerHost(Direction, Family),
     /// This machine's address.
     Local(Direction, Family),
     L4Proto,
@@ -30,6 +33,8 @@ const PROTO_ICMP: u8 = 1;
 const PROTO_TCP: u8 = 6;
 const PROTO_ICMPV6: u8 = 58;
 const IFNAMSIZ: usize = 16;
+/// Of an IPv6 address: below it a host chooses what it likes.
+const HOST_BITS: u32 = 64;
 
 /// What the rule has already made sure of: nft writes each of these once a rule.
 #[derive(Default)]
@@ -83,10 +88,31 @@ impl RuleBuilder {
 
     /// `update @set { KEY }`: the packet's key enters the set, or lives anew, for the set's own timeout.
     #[must_use]
-    pub fn update(mut self, key: &[Part], set: &str) -> Self {
+    pub fn update(self, key: &[Part], set: &str) -> Self {
+        self.dynset(DynsetOp::Update, key, set, None)
+    }
+
+    /// `add @set { KEY }`: the packet's key enters the set, if it is not there.
+    #[must_use]
+    pub fn add(self, key: &[Part], set: &str) -> Self {
+        self.dynset(DynsetOp::Add, key, set, None)
+    }
+
+    /// `update @set { KEY limit … }`: goes on if the packet is within (or beyond) the rate of its key.
+    #[must_use]
+    pub fn meter(self, key: &[Part], set: &str, limit: Limit) -> Self {
+        self.dynset(DynsetOp::Update, key, set, Some(limit))
+    }
+
+    fn dynset(mut self, op: DynsetOp, key: &[Part], set: &str, limit: Option<Limit>) -> Self {
         let words = self.load_key(key);
-        self.exprs.push(Expr::Dynset { op: DynsetOp::Update, sreg: Reg(0), set: set.into(), timeout: None });
-        self.say(format!("update @{set} {{ {words} }}"))
+        self.exprs.push(Expr::Dynset { op, sreg: Reg(0), set: set.into(), timeout: None, limit });
+        let verb = match op {
+            DynsetOp::Add => "add",
+            DynsetOp::Update => "update",
+        };
+        let limit = limit.map(|limit| format!(" {limit}")).unwrap_or_default();
+        self.say(format!("{verb} @{set} {{ {words}{limit} }}"))
     }
 
     /// The interface by name, or with a closing `*` by the beginning of its name: `iifname` of an incoming packet, `oifname`
@@ -231,9 +257,16 @@ impl RuleBuilder {
     }
 
     #[must_use]
-    pub fn limit_per_second(mut self, rate: u64, burst: u32) -> Self {
-        self.exprs.push(Expr::Limit { rate, unit: LimitUnit::Second, burst });
-        self.say(format!("limit rate {rate}/second burst {burst} packets"))
+    pub fn limit(mut self, limit: Limit) -> Self {
+        self.exprs.push(Expr::Limit(limit));
+        self.say(limit.to_string())
+    }
+
+    /// `log prefix … group … snaplen …`
+    #[must_use]
+    pub fn log(mut self, prefix: &str, group: u16, snaplen: u32) -> Self {
+        self.exprs.push(Expr::Log { prefix: prefix.into(), group, snaplen });
+        self.say(format!("log prefix \"{prefix}\" group {group} snaplen {snaplen}"))
     }
 
     #[must_use]
@@ -309,7 +342,9 @@ impl RuleBuilder {
 
     fn depend(&mut self, part: Part) {
         match part {
-            Part::Peer(_, family) | Part::Local(_, family) => self.need_family(family),
+            Part::Peer(_, family) | Part::PeerHost(_, family) | Part::Local(_, family) => {
+                self.need_family(family);
+            }
             Part::PeerTcpPort(_) | Part::LocalTcpPort(_) => self.need_protocol(PROTO_TCP),
             Part::IcmpType(family) => {
                 self.need_family(family);
@@ -323,7 +358,9 @@ impl RuleBuilder {
         self.depend(part);
         let transport = |offset, len| Expr::Payload { base: PayloadBase::Transport, offset, len, dreg };
         let (expr, word) = match part {
-            Part::Peer(direction, family) => address(direction == Direction::In, family, dreg),
+            Part::Peer(direction, family) | Part::PeerHost(direction, family) => {
+                address(direction == Direction::In, family, dreg)
+            }
             Part::Local(direction, family) => address(direction == Direction::Out, family, dreg),
             Part::L4Proto => (Expr::Meta { key: MetaKey::L4Proto, dreg }, "meta l4proto"),
             Part::NfProto => (Expr::Meta { key: MetaKey::NfProto, dreg }, "meta nfproto"),
@@ -340,7 +377,37 @@ impl RuleBuilder {
             Part::IcmpType(Family::V6) => (transport(0, 1), "icmpv6 type"),
         };
         self.exprs.push(expr);
+        if matches!(part, Part::PeerHost(_, Family::V6)) {
+            let mask = mask_bytes(Family::V6, HOST_BITS);
+            let xor = vec![0; mask.len()];
+            self.exprs.push(Expr::Bitwise { sreg: dreg, dreg, mask, xor });
+            return format!("{word} & ffff:ffff:ffff:ffff::");
+        }
         word.to_owned()
+    }
+}
+
+impl Limit {
+    pub const fn per_second(rate: u64, burst: u32) -> Self {
+        Self { rate, unit: LimitUnit::Second, burst, over: false }
+    }
+
+    /// Beyond the rate instead of within it.
+    #[must_use]
+    pub const fn over(self) -> Self {
+        Self { over: true, ..self }
+    }
+}
+
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let over = if self.over { "over " } else { "" };
+        let unit = match self.unit {
+            LimitUnit::Second => "second",
+            LimitUnit::Minute => "minute",
+            LimitUnit::Hour => "hour",
+        };
+        write!(f, "limit rate {over}{}/{unit} burst {} packets", self.rate, self.burst)
     }
 }
 
@@ -348,8 +415,9 @@ impl Part {
     /// How many registers of 32 bits the value takes.
     fn registers(self) -> u8 {
         match self {
-            Self::Peer(_, Family::V6) | Self::Local(_, Family::V6) => 4,
+            Self::Peer(_, Family::V6) | Self::PeerHost(_, Family::V6) | Self::Local(_, Family::V6) => 4,
             Self::Peer(_, Family::V4)
+            | Self::PeerHost(_, Family::V4)
             | Self::Local(_, Family::V4)
             | Self::L4Proto
             | Self::NfProto

@@ -64,6 +64,15 @@ pub enum LimitUnit {
     Hour,
 }
 
+/// A token bucket on packets: matches within the rate, with `over` beyond it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    pub rate: u64,
+    pub unit: LimitUnit,
+    pub burst: u32,
+    pub over: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectKind {
     /// `reject with tcp reset`
@@ -130,19 +139,22 @@ pub enum Expr {
         map: String,
     },
     Verdict(Verdict),
-    /// A token bucket on packets: matches within the rate.
-    Limit {
-        rate: u64,
-        unit: LimitUnit,
-        burst: u32,
-    },
+    Limit(Limit),
     Reject(RejectKind),
-    /// Adds the key at `sreg` to a set, with the set's own timeout where `timeout` is `None`.
+    /// Adds the key at `sreg` to a set, with the set's own timeout where `timeout` is `None`. With a limit each element has
+    /// a bucket of its own, which decides whether the packet matches.
     Dynset {
         op: DynsetOp,
         sreg: Reg,
         set: String,
         timeout: Option<Duration>,
+        limit: Option<Limit>,
+    },
+    /// Hands the beginning of the packet, `snaplen` octets, to whoever reads the group (NFLOG).
+    Log {
+        prefix: String,
+        group: u16,
+        snaplen: u32,
     },
     /// Anything that this program never writes: it makes a rule differ from every wanted one.
     Foreign(String),
@@ -163,6 +175,7 @@ impl Expr {
             | Self::Verdict(_)
             | Self::Limit { .. }
             | Self::Reject(_)
+            | Self::Log { .. }
             | Self::Foreign(_) => None,
         }
     }
@@ -180,6 +193,7 @@ impl Expr {
             | Self::Verdict(_)
             | Self::Limit { .. }
             | Self::Reject(_)
+            | Self::Log { .. }
             | Self::Foreign(_) => None,
         }
     }

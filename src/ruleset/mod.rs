@@ -13,7 +13,8 @@ pub use addresses::Addresses;
 pub use build::{Part, RuleBuilder};
 pub use element::{Element, ElementKey, ElementValue, Elements, Field};
 pub use expr::{
-    CmpOp, CtKey, DynsetOp, Expr, LimitUnit, MetaKey, ObjectKind, PayloadBase, Reg, RejectKind, Verdict,
+    CmpOp, CtKey, DynsetOp, Expr, Limit, LimitUnit, MetaKey, ObjectKind, PayloadBase, Reg, RejectKind,
+    Verdict,
 };
 pub use text::{element_words, key_words};
 

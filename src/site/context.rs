@@ -4,7 +4,9 @@ use super::lists::{self, GivenLists, Lists, Parsed};
 use super::{Inputs, Loaded, facts, load};
 use crate::compile::{Features, compile};
 use crate::diag::{FileId, Findings, SourceMap};
-use crate::model::{AddressBook, Policy, management, never, open_networks, resolve, servers_of};
+use crate::model::{
+    AddressBook, Policy, default_servers, management, never, open_networks, resolve, servers_of,
+};
 use crate::policy::{Layer, Settings, parse};
 use crate::ruleset::Ruleset;
 use crate::store::{Generation, Store};
@@ -28,7 +30,7 @@ pub struct Context {
 }
 
 /// A policy with errors, and the texts that they point into.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Unsound {
     pub sources: SourceMap,
     pub findings: Findings,
@@ -63,7 +65,9 @@ impl Context {
         let loaded = load::stored(generation, paths)?;
         let mut context = Self::resolved(loaded).ok()?;
         let facts = facts::book_of(&generation.facts)?;
-        context.servers.clone_from(&facts.dns_servers);
+        let resolver = &context.settings.resolver;
+        let found = || default_servers(&resolver.domains, &facts.dns_servers);
+        context.servers = resolver.servers.clone().unwrap_or_else(found);
         context.lists = lists::stored(generation, store, known)?;
         context.book = AddressBook { lists: context.lists.by_path(), ..facts };
         context.sound().ok()
@@ -113,6 +117,7 @@ impl Context {
         let (mut policy, more) = resolve(&parsed);
         findings.extend(more);
         open_networks(&mut policy, &settings.resolver.domains);
+        policy.log = settings.log;
         let (book, lists, servers) = (AddressBook::default(), Lists::default(), Vec::new());
         Ok(Self { sources, files, settings, settings_files, policy, book, servers, lists, findings })
     }

@@ -14,7 +14,7 @@ pub use change::{Changed, Failure, change};
 pub use context::{Context, Unsound};
 pub use lists::GivenLists;
 pub use load::{Loaded, given, load};
-pub use report::Report;
+pub use report::{Report, facts_of, is_management};
 
 use std::path::PathBuf;
 

@@ -18,7 +18,7 @@ pub fn wanted(context: &Context) -> Wanted {
         rules: rules.map(|rule| (rule.name.clone(), reached(rule))).collect(),
         caps: Caps::default(),
         min_interval: settings.min_interval,
-        servers: context.book.dns_servers.len(),
+        alone: names.keys().filter(|name| context.servers_of(name).len() < 2).cloned().collect(),
     }
 }
 

@@ -3,7 +3,10 @@
 use super::{Changed, Failure, Unsound};
 use crate::apply::ApplyError;
 use crate::diag::{Finding, Findings, SourceMap, render_json, render_text};
+use crate::host::clock;
+use crate::model::management;
 use crate::netlink::KernelError;
+use crate::store::Generation;
 use serde_json::{Value, json};
 
 /// The end of a change.
@@ -65,6 +68,23 @@ impl Report {
         let text = render_text(findings, sources, false);
         Self { outcome, changed, generation, text, json }
     }
+}
+
+/// The fields of a generation.
+pub fn facts_of(generation: &Generation) -> Value {
+    let files: Vec<&String> = generation.inputs.iter().map(|input| &input.name).collect();
+    json!({
+        "generation": generation.number,
+        "applied": clock::utc(generation.applied),
+        "fingerprint": generation.fingerprint,
+        "management": is_management(generation),
+        "files": files,
+    })
+}
+
+/// Whether the policy is the one for a machine without rules.
+pub fn is_management(generation: &Generation) -> bool {
+    generation.inputs.iter().any(|input| input.name == management::NAME)
 }
 
 const UNDONE: &str = "what was in force before is in force again";

@@ -28,7 +28,7 @@ const FEW: usize = 16;
 /// Questions that are read in one turn.
 const ASKS: usize = 32;
 /// Datagrams of the log that are read in one turn.
-const DATAGRAMS: usize = 16;
+const DATAGRAMS: usize = 4;
 /// Counters, and losses without a record, are told no more often.
 const REPORT: Duration = Duration::from_secs(1);
 
@@ -158,7 +158,7 @@ impl<'a> Loop<'a> {
             }
             match receive(self.agent.as_fd(), &mut self.inbox) {
                 Ok(Received::Nothing) => break,
-                Ok(Received::End) | Err(Errno::ECONNRESET) => return Ok(Agent::Gone),
+                Ok(Received::End) => return Ok(Agent::Gone),
                 Ok(Received::Packet(packet)) => {
                     let ToWorker::Ask { name, family, servers } =
                         packet.and_then(decode).map_err(io::Error::other)?;

@@ -106,7 +106,7 @@ impl Worker {
         send_all(self.socket.as_fd(), &mut self.outbox).map_err(|_| Problem::Gone)
     }
 
-    /// One message; `None` if none waits. Nothing forces a worker to stop sending: who reads in a loop counts.
+    /// One message; `None` if none waits. What a worker sent before it ended still comes, also after [`Refusal::Gone`]. Nothing forces a worker to stop sending: who reads in a loop counts.
     pub fn receive(&mut self) -> Result<Option<FromWorker>, Problem> {
         match receive(self.socket.as_fd(), &mut self.inbox).map_err(|_| Problem::Gone)? {
             Received::Nothing => Ok(None),
@@ -168,7 +168,8 @@ pub(super) fn receive<'a>(socket: BorrowedFd<'_>, inbox: &'a mut [u8]) -> Result
             Ok(0) => return Ok(Received::End),
             Ok(length) => return Ok(Received::Packet(inbox.get(..length).ok_or(Unfit::TooLong(length)))),
             Err(Errno::EAGAIN) => return Ok(Received::Nothing),
-            Err(Errno::EINTR) => {}
+            // A side that ended without having read all resets the connection, once: what it sent before is still there.
+            Err(Errno::EINTR | Errno::ECONNRESET) => {}
             Err(error) => return Err(error),
         }
     }

@@ -17,3 +17,4 @@ pub use backoff::Backoff;
 pub use child::run;
 pub use handle::{Problem, Refusal, Worker};
 pub use message::{FromWorker, Landlock, Raised, ToWorker, Unfit};
+pub use user::uid;

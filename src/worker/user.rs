@@ -2,7 +2,6 @@
 
 use super::walls::{Missing, missing};
 use crate::host::users;
-use caps::errors::CapsError;
 use caps::{CapSet, Capability};
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 use std::fs::read_to_string;
@@ -14,17 +13,30 @@ const NOBODY: (u32, u32) = (65534, 65534);
 /// The rights that a change takes: the last one is the agent's, who could not end a worker of another user without it.
 const TAKEN: [Capability; 3] = [Capability::CAP_SETUID, Capability::CAP_SETGID, Capability::CAP_KILL];
 
-/// Changes user and groups if root may do that and the other user exists in this user namespace; else the user stays.
+/// The user that a worker of this process asks DNS as.
+///
+/// # Errors
+/// If /etc/passwd or /proc cannot be read: a worker will refuse to run, too.
+pub fn uid() -> io::Result<u32> {
+    Ok(other()?.map_or(geteuid().as_raw(), |(uid, _)| uid))
+}
+
+/// Changes user and groups if that can be done; else the user stays.
 pub(super) fn change() -> Result<(), Missing> {
-    let wall = |error: io::Error| missing("user", error);
-    let (uid, gid) = unprivileged().map_err(wall)?;
-    if !may_change().map_err(|error| missing("user", error))? || !exist(uid, gid).map_err(wall)? {
-        return Ok(());
-    }
+    let Some((uid, gid)) = other().map_err(|error| missing("user", error))? else { return Ok(()) };
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     let changed =
         setgroups(&[]).and_then(|()| setresgid(gid, gid, gid)).and_then(|()| setresuid(uid, uid, uid));
     changed.map_err(|error| missing("user", error))
+}
+
+/// User and group to change to, if root may do that and they exist in this user namespace.
+fn other() -> io::Result<Option<(u32, u32)>> {
+    if !may_change()? {
+        return Ok(None);
+    }
+    let (uid, gid) = unprivileged()?;
+    Ok(exist(uid, gid)?.then_some((uid, gid)))
 }
 
 fn unprivileged() -> io::Result<(u32, u32)> {
@@ -32,8 +44,8 @@ fn unprivileged() -> io::Result<(u32, u32)> {
     Ok(own.unwrap_or(NOBODY))
 }
 
-fn may_change() -> Result<bool, CapsError> {
-    let held = caps::read(None, CapSet::Effective)?;
+fn may_change() -> io::Result<bool> {
+    let held = caps::read(None, CapSet::Effective).map_err(io::Error::other)?;
     Ok(geteuid().is_root() && TAKEN.iter().all(|right| held.contains(right)))
 }
 

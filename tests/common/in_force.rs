@@ -58,6 +58,7 @@ impl Met {
             | Expr::Bitwise { .. }
             | Expr::Cmp { .. }
             | Expr::Limit { .. }
+            | Expr::Log { .. }
             | Expr::Reject(_)
             | Expr::Foreign(_) => {}
         }

@@ -40,6 +40,7 @@ table inet portgrave {
     set never4 { type ipv4_addr; flags interval;
         elements = { 0.0.0.0/8, 10.0.0.0/8, 127.0.0.0/8, 192.0.2.7, 224.0.0.0-255.255.255.255 } }
     set never6 { type ipv6_addr; flags interval; elements = { ::/3, 4000::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff } }
+    set peers { type ipv6_addr; flags dynamic,timeout; timeout 10s; size 16384; }
     map ports { type inet_service : verdict; flags interval; elements = { 80-90 : accept, 91-100 : drop } }
     set servers6 { type ipv6_addr . inet_service; size 4; elements = { 2001:db8::53 . 53 } }
     map state { type ct_state : verdict; size 8; elements = { established : goto established, invalid : drop,
@@ -56,6 +57,9 @@ table inet portgrave {
         meta nfproto . meta l4proto . th dport vmap @dispatch
         goto denied; }
     chain loopback { accept; }
+    chain logged { limit rate over 1000/second burst 2000 packets return
+        update @peers { ip6 saddr & ffff:ffff:ffff:ffff:: limit rate over 20/second burst 50 packets } return
+        log prefix "pg:in:deny:default" group 100 snaplen 128 drop; }
     chain output { type filter hook output priority filter + 1; policy accept;
         oifname "eth0" meta skuid 1000 th dport vmap @ports
         ip6 daddr @never6 return
@@ -298,6 +302,7 @@ fn sets() -> BTreeMap<String, Set> {
                     .map(|(a, b)| range(&[&a.to_be_bytes()], &[&b.to_be_bytes()], nothing())),
             ),
         ),
+        ("peers", Set { dynamic: true, ..timed(head(&[Ipv6Addr], SetData::None, Some(16384)), 10) }),
         (
             "ports",
             with(
@@ -402,8 +407,19 @@ fn address_port() -> Vec<Expr> {
     vec![saddr4(0), meta(MetaKey::L4Proto, 1), th(2, 2, 2)]
 }
 
+/// The first bits of an IPv6 address.
+fn network(bits: usize) -> Expr {
+    let mask = [vec![0xff; bits / 8], vec![0; 16 - bits / 8]].concat();
+    Expr::Bitwise { sreg: Reg(0), dreg: Reg(0), mask, xor: vec![0; 16] }
+}
+
 fn echo_request(rate: u64, unit: LimitUnit, burst: u32) -> Vec<Vec<Expr>> {
-    vec![v4(), proto(1), equals(th(0, 1, 0), &[8]), vec![Expr::Limit { rate, unit, burst }]]
+    vec![
+        v4(),
+        proto(1),
+        equals(th(0, 1, 0), &[8]),
+        vec![Expr::Limit(Limit { rate, unit, burst, over: false })],
+    ]
 }
 
 fn chains() -> BTreeMap<String, Chain> {
@@ -415,13 +431,14 @@ fn chains() -> BTreeMap<String, Chain> {
         |rate, unit, burst, verdict| rule(echo_request(rate, unit, burst).into_iter().chain([then(verdict)]));
     let update = |op, timeout| {
         let set = "ftp-peers".to_owned();
-        rule([v4(), vec![saddr4(0), Expr::Dynset { op, sreg: Reg(0), set, timeout }]])
+        rule([v4(), vec![saddr4(0), Expr::Dynset { op, sreg: Reg(0), set, timeout, limit: None }]])
     };
     let syn = [
         vec![th(13, 1, 0), Expr::Bitwise { sreg: Reg(0), dreg: Reg(0), mask: vec![0x17], xor: vec![0] }],
         vec![cmp(CmpOp::Neq, &[2])],
     ];
-    let all: [(&str, Option<BaseChain>, Vec<Rule>); 15] = [
+    let over = |rate, burst| Limit { rate, unit: LimitUnit::Second, burst, over: true };
+    let all: [(&str, Option<BaseChain>, Vec<Rule>); 16] = [
         ("denied", None, vec![rule([drop()])]),
         (
             "echo",
@@ -446,6 +463,29 @@ fn chains() -> BTreeMap<String, Chain> {
                     vmap("dispatch"),
                 ]]),
                 rule([then(goto("denied"))]),
+            ],
+        ),
+        (
+            "logged",
+            None,
+            vec![
+                rule([vec![Expr::Limit(over(1000, 2000))], then(Verdict::Return)]),
+                rule([
+                    v6(),
+                    vec![payload(PayloadBase::Network, 8, 16, 0), network(64)],
+                    vec![Expr::Dynset {
+                        op: DynsetOp::Update,
+                        sreg: Reg(0),
+                        set: "peers".to_owned(),
+                        timeout: None,
+                        limit: Some(over(20, 50)),
+                    }],
+                    then(Verdict::Return),
+                ]),
+                rule([
+                    vec![Expr::Log { prefix: "pg:in:deny:default".to_owned(), group: 100, snaplen: 128 }],
+                    drop(),
+                ]),
             ],
         ),
         ("loopback", None, vec![rule([accept()])]),

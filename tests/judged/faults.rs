@@ -109,6 +109,7 @@ fn stage(rule: &Rule) -> Option<&str> {
         | Expr::Object { .. }
         | Expr::Verdict(_)
         | Expr::Limit { .. }
+        | Expr::Log { .. }
         | Expr::Reject(_)
         | Expr::Dynset { .. }
         | Expr::Foreign(_) => None,

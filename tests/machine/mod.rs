@@ -123,7 +123,8 @@ impl<'a> Machine<'a> {
             }
             Expr::Object { kind: ObjectKind::Counter, name } => self.counters.push(name.clone()),
             Expr::Object { kind: ObjectKind::CtHelper, .. } => self.helped = true,
-            Expr::Limit { .. } | Expr::Dynset { .. } => {}
+            Expr::Limit(limit) | Expr::Dynset { limit: Some(limit), .. } => return !limit.over,
+            Expr::Dynset { limit: None, .. } | Expr::Log { .. } => {}
             Expr::Verdict(_) | Expr::Reject(_) | Expr::Foreign(_) => panic!("{expr:?}"),
         }
         true

@@ -118,6 +118,7 @@ fn rule(random: &mut Random, groups: &Groups, index: usize) -> Rule {
         users: if out_alone && random.one_in(3) { users(random) } else { Vec::new() },
         peers: groups.peers(random, action),
         purpose: String::new(),
+        log: None,
         rows: Vec::new(),
     }
 }

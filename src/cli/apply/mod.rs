@@ -2,9 +2,10 @@
 
 mod outcome;
 
-use super::{Inputs, report};
+use super::{Inputs, ask, report};
 use crate::apply::{ApplyError, settle};
 use crate::compile::Features;
+use crate::control::{Client, Handed, PolicyText, Request};
 use crate::netlink::{KernelError, NfTables};
 use crate::resolver::names;
 use crate::site::lookups::{self, LookedUp};
@@ -15,6 +16,9 @@ use outcome::Outcome;
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::convert::Infallible;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,10 +52,61 @@ pub(super) fn run(args: &ApplyArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    match ask::connect(&args.inputs) {
+        Ok(None) => {}
+        Ok(Some(client)) => return hand_over(client, &context, args),
+        Err(error) => {
+            ask::failed(&error, as_json);
+            return ExitCode::FAILURE;
+        }
+    }
     let mut run = Run { context, args, outcome: Outcome::default() };
     let Err(failure) = run.change();
     run.report_failure(failure);
     ExitCode::FAILURE
+}
+
+/// Where a daemon runs, it puts in force what was read here.
+fn hand_over(client: Client, context: &Context, args: &ApplyArgs) -> ExitCode {
+    let as_json = args.inputs.json;
+    if args.inputs.names.is_some() {
+        let message = "a daemon runs, and looks names up by itself: leave --names out, or stop it first";
+        report::failure(as_json, message);
+        return ExitCode::FAILURE;
+    }
+    let policy: Vec<PolicyText> = context
+        .files
+        .iter()
+        .map(|(file, layer)| PolicyText {
+            name: context.sources.name(*file).to_owned(),
+            layer: layer.0,
+            text: context.sources.text(*file).to_owned(),
+        })
+        .collect();
+    let sources = context.lists.sources.iter();
+    let lists = sources
+        .map(|source| (source.list.path.display().to_string(), Content { file: &source.content, read: 0 }));
+    match Handed::seal(&policy, lists) {
+        Ok(files) => ask::change(client, &Request::Apply {}, &files, as_json),
+        Err(error) => {
+            report::failure(as_json, &error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads a file from its beginning, wherever its descriptor stands.
+struct Content<'a> {
+    file: &'a File,
+    read: u64,
+}
+
+impl Read for Content<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.read)?;
+        self.read += count as u64;
+        Ok(count)
+    }
 }
 
 struct Run<'a> {

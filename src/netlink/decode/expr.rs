@@ -3,7 +3,8 @@
 use crate::netlink::attr::{Attrs, Malformed, Nest, required};
 use crate::netlink::wire::{self, REG_1, REG_VERDICT, REG32_00, data, expr as nfta, object as nfta_object};
 use crate::ruleset::{
-    CmpOp, CtKey, DynsetOp, Expr, LimitUnit, MetaKey, ObjectKind, PayloadBase, Reg, RejectKind, Verdict,
+    CmpOp, CtKey, DynsetOp, Expr, Limit, LimitUnit, MetaKey, ObjectKind, PayloadBase, Reg, RejectKind,
+    Verdict,
 };
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ pub fn decode(element: &[u8]) -> Result<Expr, Malformed> {
         "objref" => objref(&content),
         "immediate" => immediate(&content),
         "limit" => limit(&content),
+        "log" => log(&content),
         "reject" => reject(&content),
         "dynset" => dynset(&content),
         _ => Ok(None),
@@ -163,11 +165,24 @@ fn limit(attrs: &Nest<'_>) -> Decoded {
         Some(3600) => LimitUnit::Hour,
         _ => return Ok(None),
     };
-    let plain =
-        attrs.be32(nfta::LIMIT_TYPE)?.unwrap_or(0) == 0 && attrs.be32(nfta::LIMIT_FLAGS)?.unwrap_or(0) == 0;
+    let over = match attrs.be32(nfta::LIMIT_FLAGS)?.unwrap_or(0) {
+        0 => false,
+        nfta::LIMIT_F_INV => true,
+        _ => return Ok(None),
+    };
+    let of_packets = attrs.be32(nfta::LIMIT_TYPE)?.unwrap_or(0) == 0;
     let rate = required(attrs.be64(nfta::LIMIT_RATE)?, "a limit without a rate")?;
     let burst = attrs.be32(nfta::LIMIT_BURST)?.unwrap_or(0);
-    Ok(plain.then_some(Expr::Limit { rate, unit, burst }))
+    Ok(of_packets.then_some(Expr::Limit(Limit { rate, unit, burst, over })))
+}
+
+fn log(attrs: &Nest<'_>) -> Decoded {
+    let own = [nfta::LOG_LEVEL, nfta::LOG_FLAGS].into_iter().all(|attr| !attrs.has(attr))
+        && attrs.be16(nfta::LOG_QTHRESHOLD)?.unwrap_or(0) == 0;
+    let (group, snaplen) = (attrs.be16(nfta::LOG_GROUP)?, attrs.be32(nfta::LOG_SNAPLEN)?);
+    let (Some(group), Some(snaplen), true) = (group, snaplen, own) else { return Ok(None) };
+    let prefix = attrs.string(nfta::LOG_PREFIX)?.unwrap_or("").to_owned();
+    Ok(Some(Expr::Log { prefix, group, snaplen }))
 }
 
 fn reject(attrs: &Nest<'_>) -> Decoded {
@@ -186,13 +201,18 @@ fn dynset(attrs: &Nest<'_>) -> Decoded {
         Some(nfta::DYNSET_UPDATE) => DynsetOp::Update,
         _ => return Ok(None),
     };
-    let extra = [nfta::DYNSET_SREG_DATA, nfta::DYNSET_EXPR, nfta::DYNSET_EXPRESSIONS];
+    let extra = [nfta::DYNSET_SREG_DATA, nfta::DYNSET_EXPRESSIONS];
     if extra.into_iter().any(|attr| attrs.has(attr)) || attrs.be32(nfta::DYNSET_FLAGS)?.unwrap_or(0) != 0 {
         return Ok(None);
     }
+    let limit = match attrs.bytes(nfta::DYNSET_EXPR).map(decode).transpose()? {
+        None => None,
+        Some(Expr::Limit(limit)) => Some(limit),
+        Some(_) => return Ok(None),
+    };
     let set = required(attrs.string(nfta::DYNSET_SET)?, "an update without a set")?.to_owned();
     let timeout = attrs.be64(nfta::DYNSET_TIMEOUT)?.filter(|ms| *ms != 0).map(Duration::from_millis);
-    Ok(register(attrs, nfta::DYNSET_SREG_KEY)?.map(|sreg| Expr::Dynset { op, sreg, set, timeout }))
+    Ok(register(attrs, nfta::DYNSET_SREG_KEY)?.map(|sreg| Expr::Dynset { op, sreg, set, timeout, limit }))
 }
 
 /// The register in an attribute; `None` if there is none (the expression writes instead of reads, say).

@@ -189,11 +189,12 @@ fn check_expr(table: &Ruleset, expr: &Expr) -> Result<(), Errno> {
             SetData::Object(_) => Ok(()),
             SetData::None | SetData::Verdict => Err(EINVAL),
         },
-        Expr::Dynset { set, .. } => {
+        Expr::Dynset { set, limit, .. } => {
             let held = table.sets.get(set).ok_or(ENOENT)?;
             let can_grow = held.dynamic || held.timeout.is_some() && !held.interval;
             match held.data {
                 _ if !can_grow => Err(EOPNOTSUPP),
+                _ if limit.is_some() && !held.dynamic => Err(EINVAL),
                 SetData::Verdict => Err(EINVAL),
                 SetData::None | SetData::Object(_) => Ok(()),
             }
@@ -210,7 +211,8 @@ fn check_expr(table: &Ruleset, expr: &Expr) -> Result<(), Errno> {
         | Expr::Bitwise { .. }
         | Expr::Cmp { .. }
         | Expr::Limit { .. }
-        | Expr::Reject(_) => Ok(()),
+        | Expr::Reject(_)
+        | Expr::Log { .. } => Ok(()),
     }
 }
 

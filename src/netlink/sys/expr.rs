@@ -3,7 +3,8 @@
 use crate::netlink::elements::{Mistake, milliseconds, verdict_code};
 use crate::netlink::wire::{REG_1, REG_VERDICT, REG32_00, expr as nfta, object};
 use crate::ruleset::{
-    CmpOp, CtKey, DynsetOp, Expr, LimitUnit, MetaKey, ObjectKind, PayloadBase, Reg, RejectKind, Verdict,
+    CmpOp, CtKey, DynsetOp, Expr, Limit, LimitUnit, MetaKey, ObjectKind, PayloadBase, Reg, RejectKind,
+    Verdict,
 };
 use nftnl::{Rule, nftnl_sys as sys};
 use std::ffi::{CStr, CString};
@@ -13,6 +14,8 @@ use super::name;
 
 /// `struct nft_data`: what a comparison or a mask can hold.
 const DATA_MAX: usize = 16;
+/// `NF_LOG_PREFIXLEN` less the closing zero.
+const LOG_PREFIX_MAX: usize = 127;
 /// Header, name and two nests of an expression, and the header of an attribute with its nests.
 const EXPRESSION_MAX: usize = 64;
 const ATTRIBUTE_MAX: usize = 24;
@@ -26,11 +29,13 @@ pub struct Expression {
 
 enum Value {
     U8(u8),
+    U16(u16),
     U32(u32),
     U64(u64),
     Text(CString),
     /// At most `DATA_MAX` octets.
     Data(Vec<u8>),
+    Nested(Box<Expression>),
 }
 
 impl Expression {
@@ -45,9 +50,12 @@ impl Expression {
             Expr::Object { kind, name } => object_reference(*kind, name),
             Expr::ObjectMap { sreg, map } => object_map(*sreg, map),
             Expr::Verdict(verdict) => immediate(verdict),
-            Expr::Limit { rate, unit, burst } => Ok(limit(*rate, *unit, *burst)),
+            Expr::Limit(bucket) => Ok(limit(*bucket)),
             Expr::Reject(kind) => Ok(reject(*kind)),
-            Expr::Dynset { op, sreg, set, timeout } => dynset(*op, *sreg, set, timeout.map(milliseconds)),
+            Expr::Dynset { op, sreg, set, timeout, limit } => {
+                dynset(*op, *sreg, set, timeout.map(milliseconds), *limit)
+            }
+            Expr::Log { prefix, group, snaplen } => log(prefix, *group, *snaplen),
             Expr::Foreign(_) => Err("an expression that was only read"),
         }
     }
@@ -66,9 +74,10 @@ impl Expression {
 impl Value {
     fn len(&self) -> usize {
         match self {
-            Self::U8(_) | Self::U32(_) | Self::U64(_) => 8,
+            Self::U8(_) | Self::U16(_) | Self::U32(_) | Self::U64(_) => 8,
             Self::Text(text) => text.as_bytes_with_nul().len(),
             Self::Data(data) => data.len(),
+            Self::Nested(expression) => expression.max_size(),
         }
     }
 
@@ -86,6 +95,13 @@ impl Value {
 
 impl nftnl::expr::Expression for Expression {
     fn to_expr(&self, _rule: &Rule) -> NonNull<sys::nftnl_expr> {
+        self.allocate()
+    }
+}
+
+impl Expression {
+    /// The expression in libnftnl's form, which whoever asks for it owns.
+    fn allocate(&self) -> NonNull<sys::nftnl_expr> {
         // SAFETY: the name is a C string.
         let Some(expr) = NonNull::new(unsafe { sys::nftnl_expr_alloc(self.name.as_ptr()) }) else {
             out_of_memory()
@@ -107,6 +123,10 @@ fn set(expr: NonNull<sys::nftnl_expr>, attribute: u16, value: &Value) {
                 sys::nftnl_expr_set_u8(expr, attribute, *value);
                 0
             }
+            Value::U16(value) => {
+                sys::nftnl_expr_set_u16(expr, attribute, *value);
+                0
+            }
             Value::U32(value) => {
                 sys::nftnl_expr_set_u32(expr, attribute, *value);
                 0
@@ -119,6 +139,10 @@ fn set(expr: NonNull<sys::nftnl_expr>, attribute: u16, value: &Value) {
             Value::Data(data) => {
                 let len = u32::try_from(data.len()).expect("at most 16 octets");
                 sys::nftnl_expr_set(expr, attribute, data.as_ptr().cast(), len)
+            }
+            // It becomes the outer expression's, which frees it.
+            Value::Nested(nested) => {
+                sys::nftnl_expr_set(expr, attribute, nested.allocate().as_ptr().cast(), 0)
             }
         }
     };
@@ -255,18 +279,21 @@ fn immediate(verdict: &Verdict) -> Result<Expression, Mistake> {
     Ok(Expression::with(c"immediate", attributes))
 }
 
-fn limit(rate: u64, unit: LimitUnit, burst: u32) -> Expression {
-    let seconds = match unit {
+fn limit(bucket: Limit) -> Expression {
+    let seconds = match bucket.unit {
         LimitUnit::Second => 1,
         LimitUnit::Minute => 60,
         LimitUnit::Hour => 3600,
     };
-    let attributes = vec![
-        (sys::NFTNL_EXPR_LIMIT_RATE, Value::U64(rate)),
+    let mut attributes = vec![
+        (sys::NFTNL_EXPR_LIMIT_RATE, Value::U64(bucket.rate)),
         (sys::NFTNL_EXPR_LIMIT_UNIT, Value::U64(seconds)),
-        (sys::NFTNL_EXPR_LIMIT_BURST, Value::U32(burst)),
+        (sys::NFTNL_EXPR_LIMIT_BURST, Value::U32(bucket.burst)),
         (sys::NFTNL_EXPR_LIMIT_TYPE, Value::U32(0)),
     ];
+    if bucket.over {
+        attributes.push((sys::NFTNL_EXPR_LIMIT_FLAGS, Value::U32(nfta::LIMIT_F_INV)));
+    }
     Expression::with(c"limit", attributes)
 }
 
@@ -280,7 +307,26 @@ fn reject(kind: RejectKind) -> Expression {
     Expression::with(c"reject", attributes)
 }
 
-fn dynset(op: DynsetOp, sreg: Reg, set: &str, timeout: Option<u64>) -> Result<Expression, Mistake> {
+fn log(prefix: &str, group: u16, snaplen: u32) -> Result<Expression, Mistake> {
+    if prefix.len() > LOG_PREFIX_MAX {
+        return Err("a log prefix of more than 127 octets");
+    }
+    let prefix = CString::new(prefix).map_err(|_| "a log prefix with a zero octet")?;
+    let attributes = vec![
+        (sys::NFTNL_EXPR_LOG_PREFIX, Value::Text(prefix)),
+        (sys::NFTNL_EXPR_LOG_GROUP, Value::U16(group)),
+        (sys::NFTNL_EXPR_LOG_SNAPLEN, Value::U32(snaplen)),
+    ];
+    Ok(Expression::with(c"log", attributes))
+}
+
+fn dynset(
+    op: DynsetOp,
+    sreg: Reg,
+    set: &str,
+    timeout: Option<u64>,
+    bucket: Option<Limit>,
+) -> Result<Expression, Mistake> {
     let op = match op {
         DynsetOp::Add => nfta::DYNSET_ADD,
         DynsetOp::Update => nfta::DYNSET_UPDATE,
@@ -295,6 +341,9 @@ fn dynset(op: DynsetOp, sreg: Reg, set: &str, timeout: Option<u64>) -> Result<Ex
             return Err("a timeout of nothing, which means for ever");
         }
         attributes.push((sys::NFTNL_EXPR_DYNSET_TIMEOUT, Value::U64(timeout)));
+    }
+    if let Some(bucket) = bucket {
+        attributes.push((sys::NFTNL_EXPR_DYNSET_EXPR, Value::Nested(Box::new(limit(bucket)))));
     }
     Ok(Expression::with(c"dynset", attributes))
 }

@@ -21,7 +21,6 @@ pub(super) use moment::{Ms, between, ms};
 
 use crate::model::{Kept, LearnedAddress};
 use crate::types::{HostName, RuleName};
-use moment::NEVER_YET;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -154,11 +153,16 @@ impl Book {
         }
     }
 
-    /// Nothing of what the kernel holds is known any more.
-    pub(super) fn unwritten(&mut self) {
+    /// The kernel's elements have not aged for a while.
+    pub(super) fn kernel_stood_still(&mut self, by: Ms) {
         for held in self.holdings_mut().flat_map(|holding| &mut holding.held) {
-            held.written = NEVER_YET;
+            held.written = held.written.saturating_add(by);
         }
+    }
+
+    /// Of the names that have an address the first by its number.
+    pub(super) fn name_of(&self, address: IpAddr) -> Option<&HostName> {
+        self.holders_of(address).next().map(|(_, id)| self.name(id))
     }
 
     /// Every address of every name.

@@ -46,6 +46,26 @@ pub enum Warning {
     },
 }
 
+impl Warning {
+    /// The name that is left without addresses since all were refused, and these.
+    pub fn all_refused(&self) -> Option<(&HostName, Vec<IpAddr>)> {
+        let Self::Refused { name, addresses, all: true } = self else { return None };
+        Some((name, addresses.iter().map(|(address, _)| *address).collect()))
+    }
+
+    /// The name that it is about, if it is one.
+    pub fn name(&self) -> Option<&HostName> {
+        match self {
+            Self::Unanswered { name, .. }
+            | Self::Gone { name, .. }
+            | Self::Refused { name, .. }
+            | Self::AnswerCap { name, .. }
+            | Self::NameCap { name, .. } => Some(name),
+            Self::RuleCap { .. } | Self::Cap { .. } => None,
+        }
+    }
+}
+
 /// How many refused addresses a warning shows.
 const SHOWN: usize = 8;
 

@@ -179,3 +179,31 @@ fn no_changed_octet_is_a_panic_and_most_are_noticed() {
     }
     assert!(ignored > 10_000, "{ignored}");
 }
+
+/// What `fuzz/fuzz_targets/dns.rs` begins with: an octet for family and transport, then a message.
+#[test]
+fn every_seed_of_the_fuzzer_is_judged_as_its_file_name_says() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/dns");
+    let mut kinds = std::collections::BTreeSet::new();
+    for entry in std::fs::read_dir(&dir).expect("seeds in fuzz/seeds/dns") {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        let family = if bytes[0] & 1 == 0 { Family::V4 } else { Family::V6 };
+        let transport = if bytes[0] & 2 == 0 { Transport::Udp } else { Transport::Tcp };
+        let mut entropy = [0; ENTROPY];
+        entropy[..3].copy_from_slice(b"pg\x02");
+        let question = Question::new(&"www.example".parse().unwrap(), family, &entropy);
+        let kind = match judge(&bytes[1..], &question, transport) {
+            Judged::Ignored(_) => "ignored",
+            Judged::LowerCased => "lower-cased",
+            Judged::Truncated => "truncated",
+            Judged::Answered(_) => "answered",
+            Judged::Empty => "empty",
+            Judged::Failed(_) => "failed",
+        };
+        let file = path.file_name().unwrap().to_str().unwrap();
+        assert!(file.starts_with(kind), "{file} is {kind}");
+        kinds.insert(kind);
+    }
+    assert_eq!(kinds.len(), 6);
+}

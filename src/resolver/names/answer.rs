@@ -143,7 +143,7 @@ impl Names {
 
     /// Each once, until what it says has ended. A name whose addresses are refused is known to have none that counts.
     fn warn(&mut self, id: NameId, change: &mut Change) {
-        let (name, held, servers) = (self.book.name(id).clone(), self.book.count(id), self.servers);
+        let (name, held) = (self.book.name(id).clone(), self.book.count(id));
         let subject = self.subject_mut(id);
         let refused = subject.rejected();
         if !refused.is_empty() && !subject.warned.of_refused && subject.is_answered() {
@@ -157,7 +157,7 @@ impl Names {
             change.warnings.push(Warning::Unanswered { name: name.clone(), failure, held });
         }
         subject.warned.of_failure = failure.is_some();
-        let gone = subject.is_gone(servers);
+        let gone = subject.is_gone();
         if gone && !subject.warned.of_gone {
             change.warnings.push(Warning::Gone { name, held });
         }

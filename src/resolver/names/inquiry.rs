@@ -50,9 +50,9 @@ impl NoName {
         }
     }
 
-    /// Whether they have said it often and long enough, and more than one of them, where there are more.
-    pub(super) fn is_gone(&self, servers: usize) -> bool {
-        self.times >= GONE_TIMES && self.until - self.since >= GONE_AFTER && (self.by_two || servers < 2)
+    /// Whether they have said it often and long enough, and more than one of them, unless there is one only.
+    pub(super) fn is_gone(&self, alone: bool) -> bool {
+        self.times >= GONE_TIMES && self.until - self.since >= GONE_AFTER && (self.by_two || alone)
     }
 }
 

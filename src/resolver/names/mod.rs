@@ -36,7 +36,6 @@ pub struct Names {
     schedule: Schedule,
     random: Random,
     min_interval: Duration,
-    servers: usize,
 }
 
 impl Names {
@@ -48,7 +47,6 @@ impl Names {
             schedule: Schedule::default(),
             random: Random::new(seed),
             min_interval: Wanted::default().min_interval,
-            servers: 1,
         }
     }
 
@@ -56,7 +54,6 @@ impl Names {
     pub fn want(&mut self, wanted: Wanted, now: Duration) -> Change {
         let now = ms(now);
         self.min_interval = wanted.min_interval;
-        self.servers = wanted.servers;
         self.book.expire(now);
         let turnover = self.book.want(&wanted.names, wanted.rules, wanted.caps);
         turnover
@@ -69,6 +66,9 @@ impl Names {
             self.subjects.resize_with(needed, Subject::default);
             self.subjects[id as usize] = Subject::default();
             questions(id).into_iter().for_each(|question| self.schedule.put(question, Kind::New, now));
+        }
+        for id in self.book.ids() {
+            self.subjects[id as usize].alone = wanted.alone.contains(self.book.name(id));
         }
         turnover.change
     }
@@ -137,20 +137,20 @@ impl Names {
         change
     }
 
-    /// The machine was suspended, until now; to be told before anything else at that moment. The kernel's elements have not aged
-    /// meanwhile: those of `removed` are to go, if they are there, and those of `addresses` to be written anew, with shorter
-    /// lives. Every name is asked again.
-    pub fn suspended(&mut self, now: Duration) -> Change {
+    /// The machine was suspended for this time, until now; to be told before anything else at that moment. The kernel's elements
+    /// have not aged meanwhile: those of `removed` are to go, if they are there, and those of `addresses` to be written
+    /// anew, with shorter lives. Every name is asked again.
+    pub fn suspended(&mut self, by: Duration, now: Duration) -> Change {
         let now = ms(now);
         let removed = self.book.expire(now);
-        self.book.unwritten();
+        self.book.kernel_stood_still(ms(by));
         for question in self.book.ids().flat_map(questions) {
             if let (Some(kind), Some(_)) = (self.schedule.kind(question), self.schedule.at(question)) {
                 let later = pace::spread(SPREAD, &mut self.random);
                 self.schedule.put(question, kind, now + later);
             }
         }
-        self.schedule.wait_anew(now);
+        self.schedule.stood_still(ms(by));
         Change { addresses: self.book.all_addresses(), removed, warnings: Vec::new() }
     }
 
@@ -171,6 +171,11 @@ impl Names {
     /// Every name, also those without addresses, with all its addresses: lives in whole seconds, at least one.
     pub fn book_now(&self, now: Duration) -> BTreeMap<HostName, Vec<LearnedAddress>> {
         self.book.lives(ms(now))
+    }
+
+    /// A name that has this address.
+    pub fn name_of(&self, address: IpAddr) -> Option<&HostName> {
+        self.book.name_of(address)
     }
 
     /// For the state file.
@@ -198,9 +203,10 @@ impl Names {
     }
 
     fn ask(&self, question: QuestionId) -> Ask {
-        let no_name = self.inquiry(question).no_name.filter(|_| self.servers > 1);
-        let not_first = no_name.and_then(|no_name| no_name.server);
         let (id, family) = parts(question);
+        let subject = &self.subjects[id as usize];
+        let no_name = subject.of(family).no_name.filter(|_| !subject.alone);
+        let not_first = no_name.and_then(|no_name| no_name.server);
         Ask { name: self.book.name(id).clone(), family, not_first }
     }
 
@@ -219,11 +225,6 @@ impl Names {
 
     fn subject_mut(&mut self, id: NameId) -> &mut Subject {
         &mut self.subjects[id as usize]
-    }
-
-    fn inquiry(&self, question: QuestionId) -> &inquiry::Inquiry {
-        let (id, family) = parts(question);
-        self.subjects[id as usize].of(family)
     }
 
     fn inquiry_mut(&mut self, question: QuestionId) -> &mut inquiry::Inquiry {

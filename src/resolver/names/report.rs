@@ -63,7 +63,7 @@ impl Names {
         NameReport {
             name: self.book.name(id).to_string(),
             rules: self.book.rules(id).map(ToString::to_string).collect(),
-            state: subject.state(self.servers),
+            state: subject.state(),
             next_query_seconds: next.map(|at| between(now, at).as_secs()),
             in_flight: questions(id).into_iter().any(|question| self.schedule.is_flying(question)),
             last_error: subject.failure().map(|failure| failure.to_string()),

@@ -109,7 +109,7 @@ impl Schedule {
     pub(super) fn send(&mut self, question: QuestionId, now: Ms) {
         if let Place::Waiting(kind, _) = self.place(question) {
             self.withdraw(question);
-            self.fly(question, kind, now);
+            self.fly(question, kind, now + LONGEST_QUESTION);
         }
     }
 
@@ -139,11 +139,11 @@ impl Schedule {
     }
 
     /// Time has passed in which nobody could answer.
-    pub(super) fn wait_anew(&mut self, now: Ms) {
+    pub(super) fn stood_still(&mut self, by: Ms) {
         for question in self.flying() {
-            if let Place::Flying(kind, _) = self.place(question) {
+            if let Place::Flying(kind, until) = self.place(question) {
                 self.withdraw(question);
-                self.fly(question, kind, now);
+                self.fly(question, kind, until + by);
             }
         }
     }
@@ -161,8 +161,7 @@ impl Schedule {
         head.map(|head| head.max(may_send)).into_iter().chain(overdue).min()
     }
 
-    fn fly(&mut self, question: QuestionId, kind: Kind, now: Ms) {
-        let until = now + LONGEST_QUESTION;
+    fn fly(&mut self, question: QuestionId, kind: Kind, until: Ms) {
         self.flying.insert((until, question));
         self.in_flight[kind.index()] += 1;
         self.set_place(question, Place::Flying(kind, until));

@@ -9,6 +9,8 @@ use std::net::IpAddr;
 #[derive(Default)]
 pub(super) struct Subject {
     inquiries: [Inquiry; 2],
+    /// There is one server only.
+    pub alone: bool,
     pub warned: Warned,
 }
 
@@ -51,17 +53,17 @@ impl Subject {
         of_servers.or(of_the_name).copied()
     }
 
-    pub(super) fn is_gone(&self, servers: usize) -> bool {
-        let gone = |inquiry: &Inquiry| inquiry.no_name.is_some_and(|no_name| no_name.is_gone(servers));
+    pub(super) fn is_gone(&self) -> bool {
+        let gone = |inquiry: &Inquiry| inquiry.no_name.is_some_and(|no_name| no_name.is_gone(self.alone));
         self.both().any(gone) && !self.both().any(Inquiry::says_it_is_there)
     }
 
-    pub(super) fn state(&self, servers: usize) -> State {
+    pub(super) fn state(&self) -> State {
         match self.failure() {
-            _ if self.is_gone(servers) => State::Gone,
+            _ if self.is_gone() => State::Gone,
             Some(_) => State::Failing,
-            None if self.both().all(|inquiry| inquiry.last.is_none()) => State::Unknown,
-            None => State::Ok,
+            None if self.both().any(|inquiry| inquiry.last == Some(Ok(()))) => State::Ok,
+            None => State::Unknown,
         }
     }
 }

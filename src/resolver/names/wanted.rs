@@ -15,8 +15,8 @@ pub struct Wanted {
     pub caps: Caps,
     /// An answer that showed nothing new is not asked for again earlier.
     pub min_interval: Duration,
-    /// How many servers are asked: the word of one is enough only where there is no second.
-    pub servers: usize,
+    /// Names that one server only is asked for: its word is enough.
+    pub alone: BTreeSet<HostName>,
 }
 
 impl Default for Wanted {
@@ -26,7 +26,7 @@ impl Default for Wanted {
             rules: Vec::new(),
             caps: Caps::default(),
             min_interval: Duration::from_secs(10),
-            servers: 1,
+            alone: BTreeSet::new(),
         }
     }
 }

@@ -69,6 +69,20 @@ fn names_left_without_an_answer_have_a_quarter_of_the_places_while_others_wait()
 }
 
 #[test]
+fn no_more_late_answers_are_listened_for_than_questions_may_be_in_flight() {
+    let (_socket, silent) = silence();
+    let mut client = Client::new(Limits { in_flight: 8, per_server: 5, ..limits(PATIENT) }).unwrap();
+    for host in numbered("host", 40) {
+        client.ask(host, Family::V4, &[silent]);
+    }
+    for round in 0..10 {
+        client.advance(&[]).unwrap();
+        assert_eq!((client.running.len(), client.late.len()), (5, (5 * round).min(8)));
+        client.running.iter_mut().for_each(|attempt| attempt.until = Instant::now());
+    }
+}
+
+#[test]
 fn servers_that_are_busy_hold_up_nobody_who_asks_others() {
     let (_socket, silent) = silence();
     let good = Server::run(|query| vec![right(query).bytes()]);

@@ -74,6 +74,15 @@ fn two_hundred_names_are_answered_within_the_limits_on_what_is_in_flight() {
 }
 
 #[test]
+fn more_names_than_the_client_takes_are_all_asked() {
+    let server = Server::run(|query| vec![right(query).bytes()]);
+    let limits = Limits { questions: 5, ..limits(PATIENT) };
+    let lookups = lookup_all(&numbered("host", 30), &[server.address], PATIENT, &limits).unwrap();
+    assert_eq!(lookups.by_question.values().filter(|lookup| lookup.outcome.is_ok()).count(), 30);
+    assert_eq!(server.asked(), 60);
+}
+
+#[test]
 fn no_more_is_in_flight_than_the_limits_say() {
     let ((_one, first), (_two, second)) = (silence(), silence());
     let names: Vec<HostName> = numbered("host", 20);
