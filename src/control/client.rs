@@ -94,7 +94,7 @@ impl Client {
                 Ok(Some(octets)) => sent += octets,
                 Ok(None) => self.wait(PollFlags::POLLOUT, wait)?,
                 // It has said why, and closed.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                Err(error) if has_closed(&error) => return Ok(()),
                 Err(error) => return Err(self.told(error)),
             }
         }
@@ -136,6 +136,10 @@ impl Client {
     fn told(&self, source: io::Error) -> ClientError {
         ClientError::Io { path: self.path.clone(), source }
     }
+}
+
+fn has_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 /// How long an answer may take.

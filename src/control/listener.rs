@@ -59,8 +59,13 @@ fn failed(path: &Path, source: io::Error) -> BindError {
     BindError::Io { path: path.to_owned(), source }
 }
 
+/// A new directory is one that the group can pass, whatever the umask is.
 fn make_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o755).create(path)
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o755).create(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o755))
 }
 
 /// The lock tells a daemon that runs from a socket that a dead one left. Its file stays: whoever removed it could take away the
