@@ -102,7 +102,7 @@ impl Change {
         for (index, rule) in spoiled.iter().rev() {
             let exprs = vec![Expr::Limit(Limit::per_second(0, 0))];
             let rule = Rule { exprs, origin: Some(self.want.origin(*rule)), ..Rule::default() };
-            ops.insert(*index, Op::AddRule { chain: "in.denied".into(), before: None, rule });
+            ops.insert(*index, Op::AddRule { chain: "in4.denied".into(), before: None, rule });
         }
         Plan { ops }
     }

@@ -69,9 +69,11 @@ fn is_audit(held: &Ruleset, direction: &str, name: &str) -> bool {
         rules.iter().any(|rule| rule.exprs.last() == Some(&Expr::Verdict(verdict.clone())))
     };
     if name == "default" {
-        return ends_in(format!("{direction}.denied"), Verdict::Accept);
+        return ends_in(format!("{direction}4.denied"), Verdict::Accept);
     }
-    ["4", "6"].iter().any(|family| ends_in(format!("{direction}{family}.rule.{name}"), Verdict::Return))
+    let chains =
+        ["4", "6"].map(|family| ["rule", "log"].map(|of| format!("{direction}{family}.{of}.{name}")));
+    chains.into_iter().flatten().any(|chain| ends_in(chain, Verdict::Return))
 }
 
 fn print(counters: &[Counter], as_json: bool) {

@@ -48,12 +48,17 @@ impl<'a> Build<'a> {
                         let conditions = peers.ask(self, side, conditions);
                         let unique = format!("{name}.{}", line.width);
                         let whole = self.match_ports(side, space, &unique, &line.ports, conditions);
-                        lines.push(whole.counter(&counter).verdict(Verdict::Return));
+                        lines.push(whole.counter(&counter).verdict(self.after_audit(side, rule)));
                     }
                 }
             }
         }
         lines
+    }
+
+    /// On to the next rule in audit mode.
+    fn after_audit(&mut self, side: Side, rule: &Rule) -> Verdict {
+        if self.policy.logs(rule) { Verdict::Goto(self.audit_log_chain(side, rule)) } else { Verdict::Return }
     }
 
     /// The entries of `ports` that a line of a space asks for: `any` stands in one of them alone.

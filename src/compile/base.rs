@@ -3,13 +3,12 @@
 
 use super::chains::{other_chain, port_chain};
 use super::key::{self, KeyBytes};
-use super::rule_chain::is_needed;
 use super::{Build, Side, denied_chain, rejected_chain};
 use crate::model::{Action, BaselineRule, DefaultAction};
 use crate::ruleset::{
     BaseChain, Chain, ChainPolicy, ElementKey, ElementValue, Field, Hook, Part, RuleBuilder, SetData, Verdict,
 };
-use crate::types::{Direction, Family, Protocol};
+use crate::types::{Decider, Direction, Family, Outcome, Protocol};
 use std::collections::BTreeMap;
 
 /// The priority of `filter` in nftables.
@@ -35,14 +34,17 @@ impl Build<'_> {
         self.state_map(direction);
         self.dispatch_map(direction);
         self.family_map(direction);
-        self.denied_chain(direction);
+        for side in sides(direction) {
+            self.denied_chain(side);
+        }
+        self.rejected_chain(direction);
     }
 
     /// Every rule has its counter, and its chain if it needs one, whether or not it has a peer yet.
     fn rule_objects(&mut self, direction: Direction) {
         for (index, rule) in self.rules_of(direction) {
             self.rule_counter(direction, rule);
-            if rule.decides() && is_needed(rule) {
+            if rule.decides() && self.has_chain(rule) {
                 for side in sides(direction) {
                     if self.applies(side, rule) {
                         self.rule_chain(side, index);
@@ -120,15 +122,23 @@ impl Build<'_> {
         self.add_set(format!("{}.family", direction.as_str()), map);
     }
 
-    fn denied_chain(&mut self, direction: Direction) {
-        let counter = self.counter(direction, "default", None);
-        let default = self.policy.default.of(direction);
-        let consequence = match default {
-            DefaultAction::Deny => Verdict::Drop,
-            DefaultAction::Reject => Verdict::Goto(rejected_chain(direction)),
-            DefaultAction::Audit => Verdict::Accept,
+    fn denied_chain(&mut self, side: Side) {
+        let (outcome, consequence) = match self.policy.default.of(side.direction) {
+            DefaultAction::Deny => (Outcome::Deny, Verdict::Drop),
+            DefaultAction::Reject => (Outcome::Reject, Verdict::Goto(rejected_chain(side.direction))),
+            DefaultAction::Audit => (Outcome::WouldDeny, Verdict::Accept),
         };
-        self.append(&denied_chain(direction), RuleBuilder::new().counter(&counter).verdict(consequence));
+        let counter = self.counter(side.direction, "default", None);
+        let counted = RuleBuilder::new().counter(&counter);
+        let chain = denied_chain(side);
+        if self.policy.log.denied {
+            self.log_lines(side, &chain, counted, (outcome, Decider::Default), consequence);
+        } else {
+            self.append(&chain, counted.verdict(consequence));
+        }
+    }
+
+    fn rejected_chain(&mut self, direction: Direction) {
         if self.rejects(direction) {
             let chain = rejected_chain(direction);
             self.append(&chain, RuleBuilder::new().reject_tcp_reset());

@@ -84,7 +84,7 @@ impl Build<'_> {
         for line in lines {
             self.append(chain, line);
         }
-        self.append(chain, RuleBuilder::new().verdict(Verdict::Goto(denied_chain(side.direction))));
+        self.append(chain, RuleBuilder::new().verdict(Verdict::Goto(denied_chain(side))));
     }
 
     /// The lines of all stages of a space.

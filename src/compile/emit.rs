@@ -4,7 +4,6 @@ use super::cells::{Area, Rank, Stack, cut};
 use super::collect::{Linear, Named};
 use super::key::{self, COUNTERS, KeyBytes};
 use super::peers::address_key;
-use super::rule_chain::is_needed;
 use super::space::Space;
 use super::{Build, Side};
 use crate::model::{Action, ListRef};
@@ -20,9 +19,11 @@ use std::time::Duration;
 pub(super) struct Lookup {
     pub(super) counters: BTreeMap<ElementKey, ElementValue>,
     pub(super) chains: BTreeMap<ElementKey, ElementValue>,
+    /// Some of the chains are of rules whose ports are not special.
+    everywhere: bool,
 }
 
-/// Rules for a chain: `plain` for every packet, `special` for those ports that may lead to a rule's own chain.
+/// Rules for a chain: `plain` for every packet, `special` for those ports that lead to a chain of their own.
 #[derive(Default)]
 pub(super) struct Lines {
     pub(super) plain: Vec<Rule>,
@@ -34,6 +35,22 @@ impl Lines {
         self.plain.push(rule.clone());
         self.special.push(rule);
     }
+
+    fn to_chains(&mut self, rule: Rule, everywhere: bool) {
+        if everywhere {
+            self.plain.push(rule.clone());
+        }
+        self.special.push(rule);
+    }
+}
+
+/// How many (name, port) entries may lead to counters and to chains.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Entries {
+    counters: usize,
+    chains: usize,
+    /// Some of the chains are of rules whose ports are not special.
+    everywhere: bool,
 }
 
 /// How a map is asked.
@@ -62,6 +79,7 @@ impl Build<'_> {
         timeout: Option<Duration>,
     ) {
         if let Some(verdict) = self.way_to(side, stack) {
+            lookup.everywhere |= stack.iter().any(|rule| !self.is_special(&self.policy.rules[*rule]));
             lookup.chains.insert(key, ElementValue { timeout, ..key::to_verdict(verdict) });
         } else if let [rule] = stack.as_slice() {
             let counter = self.rule_counter(side.direction, &self.policy.rules[*rule]);
@@ -106,7 +124,7 @@ impl Build<'_> {
         if !lookup.chains.is_empty() {
             let map = format!("{name}.chains");
             self.add_set(&map, static_map(fields, SetData::Verdict, lookup.chains));
-            lines.special.push(guard(RuleBuilder::new()).verdict_map(key, &map).rule());
+            lines.to_chains(guard(RuleBuilder::new()).verdict_map(key, &map).rule(), lookup.everywhere);
         }
         if !lookup.counters.is_empty() {
             self.add_set(name, static_map(fields, COUNTERS, lookup.counters));
@@ -121,7 +139,7 @@ impl Build<'_> {
         space: Space,
         ask: &Ask<'_>,
         named: &Named,
-        (counters, chains): (usize, usize),
+        entries: Entries,
         lines: &mut Lines,
     ) {
         let mut lookup = Lookup::default();
@@ -135,27 +153,22 @@ impl Build<'_> {
             elements: Elements::Known(elements),
             ..key::expiring(fields.to_vec(), data, Self::names_size(size), NAMES_TIMEOUT)
         };
-        if chains > 0 {
+        if entries.chains > 0 {
             let of_chains = format!("{name}.chains");
-            self.add_set(&of_chains, map(SetData::Verdict, chains, lookup.chains));
-            lines.special.push(guard(RuleBuilder::new()).verdict_map(key, &of_chains).rule());
+            self.add_set(&of_chains, map(SetData::Verdict, entries.chains, lookup.chains));
+            lines
+                .to_chains(guard(RuleBuilder::new()).verdict_map(key, &of_chains).rule(), entries.everywhere);
         }
-        if counters > 0 {
-            self.add_set(name, map(COUNTERS, counters, lookup.counters));
+        if entries.counters > 0 {
+            self.add_set(name, map(COUNTERS, entries.counters, lookup.counters));
             lines.both(guard(RuleBuilder::new()).counter_map(key, name).verdict(consequence.clone()));
         }
     }
 
-    /// How many (name, port) entries may lead to counters, and to chains, whether or not an address is known yet. An entry
-    /// of a plain rule may lead to a chain where a rule with conditions shares its address.
-    pub(super) fn name_entries(
-        &self,
-        side: Side,
-        space: Space,
-        action: Action,
-        opened: bool,
-    ) -> (usize, usize) {
-        let mut counts = (0, 0);
+    /// The entries of names, whether or not an address is known yet. An entry of a plain rule may lead to a chain where a rule
+    /// with conditions shares its address.
+    pub(super) fn name_entries(&self, side: Side, space: Space, action: Action, opened: bool) -> Entries {
+        let mut counts = Entries::default();
         let mut shared = false;
         for (_, rule) in self.rules(side, action) {
             if opened && !self.has_opened_names(side, rule) {
@@ -165,10 +178,15 @@ impl Build<'_> {
             let here = entries.filter(|entry| !self.runs(side, space, **entry).is_empty()).count();
             let names = rule.peers.names().count() * here;
             shared |= rule.has_conditions() && names > 0;
-            if is_needed(rule) { counts.1 += names } else { counts.0 += names }
+            if self.has_chain(rule) {
+                counts.chains += names
+            } else {
+                counts.counters += names
+            }
+            counts.everywhere |= names > 0 && self.has_chain(rule) && !self.is_special(rule);
         }
         if shared {
-            counts.1 += counts.0;
+            counts.chains += counts.counters;
         }
         counts
     }
@@ -186,7 +204,7 @@ impl Build<'_> {
         let rule = &self.policy.rules[line.rule];
         let builder = self.match_ports(side, space, name, &line.ports, before.origin(Some(rule.origin)));
         match self.way_to(side, &vec![line.rule]) {
-            Some(verdict) => lines.special.push(builder.verdict(verdict)),
+            Some(verdict) => lines.to_chains(builder.verdict(verdict), !self.is_special(rule)),
             None => {
                 let counter = self.rule_counter(side.direction, rule);
                 let consequence = self.consequence(side.direction, rule.action);

@@ -13,6 +13,7 @@ mod containers;
 mod emit;
 mod forward;
 mod key;
+mod log;
 mod names;
 mod peers;
 mod prerouting;
@@ -148,9 +149,9 @@ impl<'a> Build<'a> {
     }
 }
 
-/// The name of the chain that drops what no rule of a direction allows.
-fn denied_chain(direction: Direction) -> String {
-    format!("{}.denied", direction.as_str())
+/// The name of the chain that drops what no rule of a side allows.
+fn denied_chain(side: Side) -> String {
+    format!("{}.denied", side.prefix())
 }
 
 /// The name of the chain that answers what a reject rule matches.

@@ -3,16 +3,11 @@
 
 use super::cells::Stack;
 use super::collect::RuleIndex;
-use super::{Build, Side};
+use super::{Build, Side, log};
 use crate::model::{Action, Rule, User};
 use crate::ruleset::{Part, RuleBuilder, Verdict};
 use crate::types::Direction;
 use sha2::{Digest, Sha256};
-
-/// Whether a rule is more than a counter and a verdict.
-pub(super) fn is_needed(rule: &Rule) -> bool {
-    rule.has_conditions() || has_helper(rule)
-}
 
 pub(super) fn has_helper(rule: &Rule) -> bool {
     rule.helper.is_some() && rule.action == Action::Allow
@@ -41,7 +36,7 @@ impl Build<'_> {
     /// What leads to the rules of a cell: a counter alone has no verdict here.
     pub(super) fn way_to(&mut self, side: Side, stack: &Stack) -> Option<Verdict> {
         match stack.as_slice() {
-            [rule] if !is_needed(&self.policy.rules[*rule]) => None,
+            [rule] if !self.has_chain(&self.policy.rules[*rule]) => None,
             [rule] => Some(self.way_to_rule(side, *rule)),
             _ => Some(Verdict::Jump(self.stack_chain(side, stack))),
         }
@@ -76,11 +71,19 @@ impl Build<'_> {
         }
         self.ruleset.chains.entry(chain.clone()).or_default();
         let counter = self.rule_counter(side.direction, rule);
-        let consequence = self.consequence(side.direction, rule.action);
+        let mut consequence = self.consequence(side.direction, rule.action);
+        let logs = self.policy.logs(rule);
+        if logs && rule.has_conditions() {
+            consequence = Verdict::Goto(self.log_chain(side, rule, consequence));
+        }
         for line in self.conditions(side, rule) {
             let line = line.counter(&counter);
             let line = if has_helper(rule) { self.helped(side, line) } else { line };
-            self.append(&chain, line.verdict(consequence.clone()));
+            if logs && !rule.has_conditions() {
+                self.log_lines(side, &chain, line, log::of_rule(rule), consequence.clone());
+            } else {
+                self.append(&chain, line.verdict(consequence.clone()));
+            }
         }
         chain
     }

@@ -133,7 +133,7 @@ impl Build<'_> {
     pub(super) fn special_ports(&self, side: Side, protocol: Protocol) -> Vec<PortRange> {
         let mut ports = self.baseline_ports(side, protocol);
         let with_chain = Action::ALL.into_iter().flat_map(|action| self.rules(side, action));
-        for (_, rule) in with_chain.filter(|(_, rule)| super::rule_chain::is_needed(rule)) {
+        for (_, rule) in with_chain.filter(|(_, rule)| self.is_special(rule)) {
             let runs = rule.ports.iter().flat_map(|entry| self.runs(side, Space::Ports, *entry));
             let of_protocol = runs.filter(|run| run.protocol == protocol.number());
             ports.extend(of_protocol.filter_map(|run| PortRange::new(run.values.0, run.values.1)));

@@ -13,6 +13,8 @@ pub(super) struct Connection {
     socket: OwnedFd,
     pub peer: Peer,
     state: State,
+    /// Files of a request that was refused, until the server has them closed.
+    refused: Vec<OwnedFd>,
 }
 
 enum State {
@@ -59,7 +61,7 @@ pub(super) enum Fault {
 impl Connection {
     pub(super) fn new(socket: OwnedFd, peer: Peer, now: Duration) -> Self {
         let state = State::Asking { received: Vec::new(), files: Vec::new(), until: now + PATIENCE };
-        Self { socket, peer, state }
+        Self { socket, peer, state, refused: Vec::new() }
     }
 
     /// What it waits for; that the other end has gone is told in any case.
@@ -95,7 +97,7 @@ impl Connection {
                     Ok(Reading::Gone) => self.end(),
                     Ok(Reading::Whole) => {
                         let (line, files) = (std::mem::take(received), std::mem::take(files));
-                        return self.ask(&line, &files, may_change, now);
+                        return self.ask(&line, files, may_change, now);
                     }
                     Err(fault) => self.fail(&fault, now),
                 }
@@ -111,16 +113,17 @@ impl Connection {
     fn ask(
         &mut self,
         line: &[u8],
-        files: &[OwnedFd],
+        files: Vec<OwnedFd>,
         may_change: &MayChange,
         now: Duration,
     ) -> Option<(Request, Vec<Sealed>)> {
-        match judge(line, files, &self.peer, may_change) {
+        match judge(line, &files, &self.peer, may_change) {
             Ok(asked) => {
-                self.state = State::Waiting;
+                self.become_state(State::Waiting);
                 Some(asked)
             }
             Err(fault) => {
+                self.refused = files;
                 self.fail(&fault, now);
                 None
             }
@@ -148,7 +151,7 @@ impl Connection {
     }
 
     /// Makes room for another; what is being answered is cut off.
-    pub(super) fn give_way(self) {
+    pub(super) fn give_way(&self) {
         if !matches!(self.state, State::Answered { .. }) {
             turn_away(self.socket.as_fd());
         }
@@ -164,7 +167,7 @@ impl Connection {
             let error = format!("the reply would have {} octets; {MOST_REPLY} are allowed", reply.len());
             reply = format!("{}\n", refused(&error, "")).into_bytes();
         }
-        self.state = State::Answered { reply, sent: 0, until: now + PATIENCE };
+        self.become_state(State::Answered { reply, sent: 0, until: now + PATIENCE });
         self.write();
     }
 
@@ -183,7 +186,19 @@ impl Connection {
     /// The descriptor stays open until the server lets go of it, so that whoever polls it now polls no other.
     fn end(&mut self) {
         let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
-        self.state = State::Over;
+        self.become_state(State::Over);
+    }
+
+    fn become_state(&mut self, state: State) {
+        if let State::Asking { files, .. } = std::mem::replace(&mut self.state, state) {
+            self.refused.extend(files);
+        }
+    }
+
+    /// What is to be closed: the connection, and files that it has sent for nothing.
+    pub(super) fn into_parts(mut self) -> (OwnedFd, Vec<OwnedFd>) {
+        self.become_state(State::Over);
+        (self.socket, self.refused)
     }
 }
 
@@ -248,13 +263,13 @@ fn read(
             Ok(None) => return Ok(Reading::Unfinished),
             Err(_) => return Ok(Reading::Gone),
         };
+        files.extend(piece.files);
         if piece.truncated {
             return Err(Fault::FilesLost);
         }
-        if !piece.files.is_empty() && !may_change.allows(peer) {
+        if !files.is_empty() && !may_change.allows(peer) {
             return Err(Fault::FilesForbidden(may_change.words(peer)));
         }
-        files.extend(piece.files);
         if files.len() > MOST_LISTS + 1 {
             return Err(Fault::TooManyFiles);
         }

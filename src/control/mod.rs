@@ -4,6 +4,7 @@
 //! on it all the same. A connection carries one request, a line of JSON, and one reply.
 
 mod client;
+mod closer;
 mod connection;
 mod listener;
 mod reply;

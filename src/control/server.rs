@@ -1,6 +1,7 @@
 //! The daemon's end of the socket, driven from its loop: nothing here waits.
 
 use super::MOST_CLIENTS;
+use super::closer::Closer;
 use super::connection::{Connection, MayChange, turn_away};
 use super::listener::{BindError, Listener};
 use super::request::Request;
@@ -42,8 +43,9 @@ pub struct Server {
     clients: BTreeMap<ClientId, Connection>,
     next: u64,
     may_change: MayChange,
-    /// Until then nobody is accepted: this process had no descriptors left.
+    /// Until then nobody is accepted: this process had no descriptors left, or too many to close.
     deaf_until: Option<Duration>,
+    closer: Closer,
 }
 
 /// How long to wait for a descriptor to become free.
@@ -64,6 +66,7 @@ impl Server {
             next: 0,
             may_change: MayChange { own: nix::unistd::geteuid().as_raw() },
             deaf_until: None,
+            closer: Closer::default(),
         })
     }
 
@@ -90,7 +93,7 @@ impl Server {
             }
         }
         self.clients.values_mut().for_each(|client| client.expire(now));
-        self.clients.retain(|_, client| !client.is_over());
+        self.remove_ended();
         if self.deaf_until.is_some_and(|until| until <= now) {
             self.deaf_until = None;
         }
@@ -107,8 +110,25 @@ impl Server {
         }
     }
 
+    fn remove_ended(&mut self) {
+        let ended: Vec<ClientId> =
+            self.clients.iter().filter(|(_, client)| client.is_over()).map(|(id, _)| *id).collect();
+        ended.into_iter().for_each(|id| self.remove(id));
+    }
+
+    fn remove(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.remove(&id) {
+            let (socket, files) = client.into_parts();
+            self.closer.close(socket, files);
+        }
+    }
+
     fn accept(&mut self, now: Duration) {
         for _ in 0..MOST_ACCEPTED {
+            if self.closer.is_overloaded() {
+                self.deaf_until = Some(now + DEAFNESS);
+                return;
+            }
             match accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(socket) => self.admit(socket, now),
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
@@ -130,6 +150,7 @@ impl Server {
     fn admit_peer(&mut self, socket: OwnedFd, peer: Peer, now: Duration) {
         if self.clients.len() >= MOST_CLIENTS && !self.make_room(&peer) {
             turn_away(socket.as_fd());
+            self.closer.close(socket, Vec::new());
             return;
         }
         let id = ClientId(self.next);
@@ -143,10 +164,9 @@ impl Server {
             return false;
         }
         let reader = self.clients.iter().find(|(_, client)| !self.may_change.allows(&client.peer));
-        let Some(reader) = reader.map(|(id, _)| *id) else { return false };
-        if let Some(client) = self.clients.remove(&reader) {
-            client.give_way();
-        }
+        let Some((id, client)) = reader.map(|(id, client)| (*id, client)) else { return false };
+        client.give_way();
+        self.remove(id);
         true
     }
 }

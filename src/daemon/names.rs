@@ -3,9 +3,11 @@
 use super::action::Action;
 use super::event::{Cause, InForce, Lives};
 use super::log::Entry;
+use crate::model::never::Filter;
 use crate::observe::Record;
 use crate::resolver::Lookup;
 use crate::resolver::names::{Ask, Change, NameReport, Names};
+use crate::site::lookups::advised;
 use crate::types::{Direction, Family, HostName};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -64,7 +66,7 @@ impl Learning {
         if can_ask {
             let due = self.names.due(now);
             actions.extend(due.questions.into_iter().map(|ask| question(ask, in_force)));
-            actions.extend(self.gather(due.change));
+            actions.extend(self.gather(due.change, Some(&in_force.filter)));
         }
         if self.whole_at.is_some_and(|at| at <= now) {
             self.whole_at = None;
@@ -86,7 +88,7 @@ impl Learning {
     ) -> Vec<Action> {
         let never = |name: &HostName, address| in_force.filter.why_not(name, address);
         let change = self.names.answered(name, family, lookup, &never, now);
-        self.gather(change)
+        self.gather(change, Some(&in_force.filter))
     }
 
     /// Another policy, or another machine, is in force, and the kernel holds what it gave.
@@ -100,19 +102,19 @@ impl Learning {
         self.pending.clear();
         (self.whole, self.whole_at, self.refusals) = (false, None, 0);
         self.names.written(&in_force.lives, now);
-        self.gather(change)
+        self.gather(change, Some(&in_force.filter))
     }
 
     pub(super) fn suspended(&mut self, by: Duration, now: Duration) -> Vec<Action> {
         let change = self.names.suspended(by, now);
         let mut actions = vec![Action::StoodStill(by)];
-        actions.extend(self.gather(change));
+        actions.extend(self.gather(change, None));
         actions
     }
 
     pub(super) fn worker_ended(&mut self, now: Duration) -> Vec<Action> {
         let change = self.names.worker_died(now);
-        self.gather(change)
+        self.gather(change, None)
     }
 
     /// What the events of a turn have brought, in one batch.
@@ -181,15 +183,24 @@ impl Learning {
         self.names.name_of(peer).map(ToString::to_string)
     }
 
-    pub(super) fn report(&self, now: Duration) -> Vec<NameReport> {
-        self.names.report(now)
+    /// Of names that are left without addresses since all were refused, with the lines that open them.
+    pub(super) fn report(&self, filter: Option<&Filter>, now: Duration) -> Vec<NameReport> {
+        let mut report = self.names.report(now);
+        for of_name in report.iter_mut().filter(|of_name| of_name.all_rejected) {
+            let refused: Vec<IpAddr> = of_name.rejected.iter().map(|rejected| rejected.address).collect();
+            let name = of_name.name.parse().ok();
+            of_name.advice = filter.zip(name).and_then(|(filter, name)| filter.advice(&name, &refused));
+        }
+        report
     }
 
-    fn gather(&mut self, change: Change) -> Vec<Action> {
+    /// With the filter, warnings of what it refused say how to open it.
+    fn gather(&mut self, change: Change, filter: Option<&Filter>) -> Vec<Action> {
         self.pending.extend(change.addresses);
         self.whole |= !change.removed.is_empty();
         let entry = |warning: crate::resolver::names::Warning| {
-            let line = Entry::warning(&warning);
+            let advised = filter.map(|filter| advised(filter, &warning));
+            let line = Entry::warning(advised.unwrap_or_else(|| warning.to_string()));
             Action::Log(match warning.name() {
                 Some(name) => line.of_name(name),
                 None => line,

@@ -1,6 +1,7 @@
 //! What `status` and `names` say, and the line for the service manager.
 
 use super::state::State;
+use crate::model::never::Filter;
 use crate::resolver::names::{NameReport, State as NameState};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -46,7 +47,7 @@ fn degraded(state: &State, names: &[NameReport]) -> Vec<String> {
 }
 
 pub(super) fn status(state: &State, now: Duration) -> Value {
-    let names = state.learning.report(now);
+    let names = state.learning.report(filter(state), now);
     let why = degraded(state, &names);
     let seconds = |since: Duration| now.saturating_sub(since).as_secs();
     let last = state.last.as_ref().map(|(at, report)| {
@@ -70,8 +71,12 @@ pub(super) fn status(state: &State, now: Duration) -> Value {
     fields
 }
 
+fn filter(state: &State) -> Option<&Filter> {
+    state.in_force.as_ref().map(|in_force| &in_force.filter)
+}
+
 pub(super) fn names(state: &State, now: Duration) -> Value {
-    let names = state.learning.report(now);
+    let names = state.learning.report(filter(state), now);
     let counters = state.worker.counters;
     json!({
         "names": names,

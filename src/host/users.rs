@@ -1,8 +1,8 @@
-//! Local users and groups by name.
+//! Local users by name.
 
 use super::root;
 use nix::fcntl::OFlag;
-use nix::unistd::{Group, User};
+use nix::unistd::User;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -16,11 +16,6 @@ pub fn uid(root: &Path, name: &str) -> Result<Option<u32>, io::Error> {
     let flags = OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
     root::open(root, Path::new("/etc/passwd"), flags)?.read_to_end(&mut octets)?;
     Ok(in_passwd(&String::from_utf8_lossy(&octets), name))
-}
-
-/// The number of a group of this machine; `None`, if there is none of that name.
-pub fn gid(name: &str) -> Result<Option<u32>, io::Error> {
-    Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()))
 }
 
 /// The numbers of a user and of its group in this machine's /etc/passwd, without asking anything else; `None` if there is
@@ -69,8 +64,6 @@ mod tests {
     fn users_of_the_machine_are_known_by_the_system() {
         assert_eq!(uid(Path::new("/"), "root").unwrap(), Some(0));
         assert_eq!(uid(Path::new("/"), "no-such-user-of-portgrave").unwrap(), None);
-        assert_eq!(gid("root").unwrap(), Some(0));
-        assert_eq!(gid("no-such-group-of-portgrave").unwrap(), None);
         assert_eq!(listed("root").unwrap(), Some((0, 0)));
         assert_eq!(listed("no-such-user-of-portgrave").unwrap(), None);
     }

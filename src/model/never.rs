@@ -113,6 +113,11 @@ impl Filter {
             || machine.connected.iter().any(|network| network.contains(address));
         Some(if of_machine { "this machine's own network" } else { "private or special" })
     }
+
+    /// The lines to write where a name is meant to have these addresses, which were refused; `None` where nothing opens them.
+    pub fn advice(&self, name: &HostName, refused: &[IpAddr]) -> Option<String> {
+        super::advice(&self.machine, name, refused)
+    }
 }
 
 /// Unspecified, loopback, link-local, multicast, class E and mapped addresses.

@@ -4,6 +4,7 @@ use crate::diag::Span;
 use crate::types::{
     AddrRange, Direction, HostName, InterfacePattern, PortMatch, PortRange, Protocol, RuleName,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -198,7 +199,7 @@ impl Defaults {
 }
 
 /// `[log]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogPolicy {
     /// Whether denied and rejected packets are logged, and those that would be in audit mode, where a rule does not say
     /// otherwise.

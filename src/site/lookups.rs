@@ -4,14 +4,13 @@ use super::context::Context;
 use super::names::wanted;
 use crate::diag::Finding;
 use crate::host::clock;
-use crate::model::advice;
+use crate::model::never::Filter;
 use crate::resolver::names::{Change, Names, Warning};
 use crate::resolver::{Limits, lookup_all};
 use crate::store::{Moment, Store, remaining};
 use crate::types::HostName;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 const FORGOTTEN: &str =
@@ -49,30 +48,26 @@ pub fn look_up(context: &Context, mut names: Names, wait: Duration) -> io::Resul
             now,
         ));
     }
-    Ok(LookedUp { names, now, warnings: told(context, &change.warnings) })
+    Ok(LookedUp { names, now, warnings: told(&filter, &change.warnings) })
 }
 
 /// A warning; where a name is left without addresses since all were refused, with the lines to write if they are meant.
-pub fn advised(context: &Context, warning: &Warning) -> String {
-    let mut text = warning.to_string();
-    if let Warning::Refused { name, addresses, all: true } = warning {
-        let addresses: Vec<IpAddr> = addresses.iter().map(|(address, _)| *address).collect();
-        for line in advice(&context.book, name, &addresses).iter().flat_map(|advice| advice.lines()) {
-            text += &format!("\n  {line}");
-        }
-    }
-    text
+pub fn advised(filter: &Filter, warning: &Warning) -> String {
+    let advice = warning.all_refused().and_then(|(name, refused)| filter.advice(name, &refused));
+    let lines: String =
+        advice.iter().flat_map(|advice| advice.lines()).map(|line| format!("\n  {line}")).collect();
+    format!("{warning}{lines}")
 }
 
 /// Each warning; names of which nothing is known for one reason share theirs.
-fn told(context: &Context, warnings: &[Warning]) -> Vec<String> {
+fn told(filter: &Filter, warnings: &[Warning]) -> Vec<String> {
     let mut unknown: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut lines = Vec::new();
     for warning in warnings {
         if let Warning::Unanswered { name, failure, held: 0 } = warning {
             unknown.entry(failure.to_string()).or_default().push(name.as_str());
         } else {
-            lines.push(advised(context, warning));
+            lines.push(advised(filter, warning));
         }
     }
     for (failure, names) in unknown {

@@ -47,6 +47,12 @@ pub enum Warning {
 }
 
 impl Warning {
+    /// The name that is left without addresses since all were refused, and these.
+    pub fn all_refused(&self) -> Option<(&HostName, Vec<IpAddr>)> {
+        let Self::Refused { name, addresses, all: true } = self else { return None };
+        Some((name, addresses.iter().map(|(address, _)| *address).collect()))
+    }
+
     /// The name that it is about, if it is one.
     pub fn name(&self) -> Option<&HostName> {
         match self {
