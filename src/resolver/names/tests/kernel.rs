@@ -67,7 +67,7 @@ fn an_element_that_the_kernel_has_let_go_is_written_again_however_little_it_lags
         "the kernel has it until 360, the book until 500"
     );
     assert!(
-        lab.at(359).end(A, V4, Err(Failure::Timeout)).is_empty(),
+        lab.at(359).end(A, V4, Err(Failure::Timeout)).addresses.is_empty(),
         "and now until 505, 365 s after it was seen"
     );
     let change = lab.at(400).end(A, V4, Err(Failure::Timeout));
