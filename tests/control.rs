@@ -58,6 +58,15 @@ fn without_a_group_only_the_owner_may_connect() {
 }
 
 #[test]
+fn a_daemon_whose_socket_was_removed_is_not_taken_for_none() {
+    let mut daemon = Daemon::start();
+    std::fs::remove_file(&daemon.path).unwrap();
+    assert!(matches!(Client::connect(&daemon.path), Err(ClientError::Deaf { .. })));
+    daemon.stop();
+    assert!(Client::connect(&daemon.path).unwrap().is_none());
+}
+
+#[test]
 fn a_second_daemon_is_refused_and_a_dead_ones_socket_is_replaced() {
     let daemon = Daemon::start();
     assert!(matches!(Server::bind(&daemon.path, None), Err(BindError::Running { .. })));
