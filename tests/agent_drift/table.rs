@@ -8,16 +8,14 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Addresses of the large list: every other one, so that no two are one prefix.
-pub const LARGE: u32 = 20_000;
-
-/// A server that gives addresses for so many seconds, and rules by a name, by addresses, and by lists of 5 and of [`LARGE`].
-pub fn site(lab: &Lab, ttl: u32) -> Site {
+/// A server that gives addresses for so many seconds, and rules by a name, by addresses, by a list of 5 and by one of `many`.
+pub fn site(lab: &Lab, ttl: u32, many: u32) -> Site {
     let server = lab.serve(&SERVERS[..1])[0];
     let site = Site::new(lab, &resolver(&[server], ""));
     lab.dns.set(NAME, both_act(1, ttl));
     let few: String = (1..=5).map(|n| format!("93.184.20.{}\n", 2 * n)).collect();
-    let many = (0..LARGE).map(|n| 2 * n).fold(String::new(), |mut text, n| {
+    // Every other one, so that no two are one prefix.
+    let many = (0..many).map(|n| 2 * n).fold(String::new(), |mut text, n| {
         writeln!(text, "93.185.{}.{}", n >> 8, n & 255).expect("to write into memory");
         text
     });

@@ -63,6 +63,7 @@ impl<T: Clone + std::fmt::Debug> Events<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<T>> {
-        self.all.lock().expect("whoever holds the lock does not panic")
+        // A wait that fails panics with the lock held; who tells of the failure reads on.
+        self.all.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
