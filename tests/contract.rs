@@ -38,10 +38,12 @@ const OTHER_FORMS: &[(&str, &str, Option<&str>)] = &[
     ("rule.0.local", "[\"192.0.2.1\", \"2001:db8::/64\", \"192.0.2.10-192.0.2.20\"]", None),
     ("rule.0.user", "38", None),
     ("rule.0.user", "[\"chrony\", 38]", None),
+    ("rule.0.log", "false", None),
     ("rule.0.replaces", "true", None),
     ("rule.0.expires", "\"2027-03-31\"", Some("PG103")),
     ("override.x.service", "[\"smtp\", \"ssh\"]", None),
     ("override.x.enabled", "false", None),
+    ("override.x.log", "true", None),
     ("override.x.peers", "\"any\"", None),
     ("override.x.zone", "\"inside\"", None),
     ("override.x.limit", "\"20/second\"", Some("PG103")),
@@ -229,7 +231,7 @@ fn every_other_form_of_a_value_is_taken_or_refused_with_not_yet() {
 #[test]
 fn a_key_that_the_language_has_not_is_unknown_in_every_table() {
     let tables = [
-        (Kind::Settings, vec!["", "paths.", "resolver.", "resolver.domain.0.", "control."]),
+        (Kind::Settings, vec!["", "paths.", "resolver.", "resolver.domain.0.", "control.", "log."]),
         (Kind::Policy, vec!["", "default.", "rule.0.", "override.x.", "hosts.x.", "services.x."]),
     ];
     for (kind, tables) in tables {

@@ -1,5 +1,6 @@
-//! One directory a case: `policy.toml` and, where it matters, `addresses.toml` give `resolved.txt`, `ruleset.nft` and
-//! `plan.txt`; `packets.txt`, one a line, gives `verdicts.txt`: which rule is named. `PORTGRAVE_BLESS=1` writes them anew. The module `oracle` shows nft and the kernel the same rulesets.
+//! One directory a case: `policy.toml` and, where they matter, `addresses.toml` and the `[log]` of `portgrave.toml` give
+//! `resolved.txt`, `ruleset.nft` and `plan.txt`; `packets.txt`, one a line, gives `verdicts.txt`: which rule is named.
+//! `PORTGRAVE_BLESS=1` writes them anew. The module `oracle` shows nft and the kernel the same rulesets.
 
 #[path = "common/golden.rs"]
 mod cases;

@@ -39,6 +39,8 @@ pub(super) enum Event {
     Looked(Result<Vec<String>, String>),
     Repaired(Result<(), String>),
     Saved(Result<(), String>),
+    /// How many packets the kernel has not logged.
+    HeldBack(u64),
 }
 
 /// Addresses of names, each with what is left of its life.

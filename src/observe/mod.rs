@@ -12,3 +12,6 @@ mod wire;
 pub use reader::{Decoded, Decoder, Reader};
 pub use record::Record;
 pub use socket::{GroupTaken, open};
+
+#[cfg(test)]
+mod tests;

@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_others_write_is_no_label() {
-        for text in ["", "pg:", "pg:in:deny", "pg:in:deny:", "pg:fwd:deny:a", "pg:in:drop:a", "PG:in:deny:a"]
+        for text in ["", "pg:", "pg:in:deny", "pg:in:deny:", "pg:fwd:deny:a", "pg:in:drop:a", "Pg:in:deny:a"]
         {
             assert_eq!(LogLabel::parse(text), None, "{text}");
         }

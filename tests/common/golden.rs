@@ -2,8 +2,8 @@
 
 use portgrave::compile::{Features, compile};
 use portgrave::diag::{Findings, SourceMap, render_text};
-use portgrave::model::{AddressBook, LearnedAddress, Policy, resolve};
-use portgrave::policy::{Layer, parse};
+use portgrave::model::{AddressBook, LearnedAddress, LogPolicy, Policy, resolve};
+use portgrave::policy::{Layer, parse, parse_settings};
 use portgrave::ruleset::Ruleset;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,7 +36,10 @@ pub fn cases() -> Vec<Case> {
 fn case(dir: PathBuf) -> Case {
     let text = std::fs::read_to_string(dir.join("policy.toml")).expect("policy.toml");
     let name = dir.file_name().expect("a name").to_string_lossy().into_owned();
-    let policy = resolved(&name, &text);
+    let mut policy = resolved(&name, &text);
+    if let Ok(text) = std::fs::read_to_string(dir.join("portgrave.toml")) {
+        policy.log = log_policy(&text);
+    }
     let book = match std::fs::read_to_string(dir.join("addresses.toml")) {
         Ok(text) => address_book(&text),
         Err(_) => AddressBook::default(),
@@ -54,6 +57,13 @@ fn resolved(name: &str, text: &str) -> Policy {
     let (policy, findings) = resolve(&parsed);
     assert!(!findings.has_errors(), "{}", shown(&findings));
     policy
+}
+
+/// `[log]` of a settings file.
+fn log_policy(text: &str) -> LogPolicy {
+    let mut sources = SourceMap::default();
+    let file = sources.add("portgrave.toml", text);
+    parse_settings(&sources, Some(file)).unwrap_or_else(|findings| panic!("{findings:?}")).log
 }
 
 fn address_book(text: &str) -> AddressBook {

@@ -60,6 +60,7 @@ impl Engine {
         };
         context.book.names = recall(&context, &store);
         drop(store);
+        self.asks_as = Some(generation.facts.agent_uid);
         (Some(self.put(Cause::Start, context)), warnings)
     }
 
@@ -191,9 +192,9 @@ impl Engine {
         Report::of_failure(failure, findings, &context.sources, self.number())
     }
 
-    fn hold(&mut self, cause: Cause, context: Context, changed: site::Changed) -> Changed {
+    fn hold(&mut self, cause: Cause, mut context: Context, changed: site::Changed) -> Changed {
         let report = Report::of_change(&changed, &context.findings, &context.sources);
-        let in_force = told(&context, &changed.generation);
+        let in_force = told(&mut context, &changed.generation);
         self.settings = context.settings.clone();
         self.generation = Some(changed.generation.number);
         self.in_force = Some((context, changed.in_force));
@@ -205,8 +206,9 @@ impl Engine {
     }
 }
 
-/// What the reducer must know.
-fn told(context: &Context, generation: &Generation) -> InForce {
+/// What the reducer must know. The addresses of names are its own from now on.
+fn told(context: &mut Context, generation: &Generation) -> InForce {
+    let lives = std::mem::take(&mut context.book.names);
     let own = |name: &HostName| {
         let servers = context.servers_of(name);
         (servers != context.servers).then(|| (name.clone(), servers.to_vec()))
@@ -227,7 +229,7 @@ fn told(context: &Context, generation: &Generation) -> InForce {
             default: context.servers.clone(),
             own: context.policy.names.keys().filter_map(own).collect(),
         },
-        lives: context.book.names.clone(),
+        lives,
     }
 }
 
