@@ -4,18 +4,16 @@
 mod edits;
 mod lab;
 mod rig;
-#[path = "agent_drift/table.rs"]
-mod table;
 #[path = "agent_drift/wire.rs"]
 mod wire;
 
 use edits::Edit;
 use lab::samples::{both, resolver};
+use lab::table::{self, Table};
 use lab::{Act, Daemon, Lab, SERVERS, Site};
 use rig::{Process, isolated};
 use std::process::Command;
 use std::time::Instant;
-use table::Table;
 use wire::Wire;
 
 /// A day: what a server gives is not asked for again while a test runs.

@@ -1,6 +1,6 @@
 //! What others may do to the table, in nft's words.
 
-use super::table::Table;
+use crate::lab::table::Table;
 
 /// One edit, and the words that the journal must have for it.
 pub struct Edit {

@@ -1,8 +1,8 @@
 //! A site whose table has every kind of set, and that table without what moves by itself.
 
-use crate::lab::agent::{head, web};
-use crate::lab::samples::{NAME, both_act, resolver};
-use crate::lab::{Lab, SERVERS, Site};
+use super::agent::{head, web};
+use super::samples::{NAME, both_act, resolver};
+use super::{Lab, SERVERS, Site};
 use crate::rig::Ns;
 use serde_json::Value;
 use std::collections::BTreeMap;
