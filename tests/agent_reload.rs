@@ -3,6 +3,8 @@
 #[path = "agent_reload/broken.rs"]
 mod broken;
 mod lab;
+#[path = "agent_reload/machine.rs"]
+mod machine;
 mod rig;
 
 use lab::samples::{both, resolver};
@@ -90,4 +92,107 @@ fn is_told(daemon: &Daemon<'_>, broken: &broken::Broken, said: usize) -> Option<
     assert!(line.text.contains("the files have errors and are not in force"), "{line:?}");
     let told = |text: &str| text.contains(broken.code) && text.contains(broken.place);
     (!told(&text) || !told(&journal)).then(|| format!("{}: {text}\n{journal}", broken.what))
+}
+
+#[test]
+fn servers_users_and_addresses_of_the_machine_are_followed_and_nothing_else_is_written() {
+    isolated("servers_users_and_addresses_of_the_machine_are_followed_and_nothing_else_is_written", || {
+        let lab = Lab::new();
+        let site = machine::site(&lab);
+        let daemon = learnt(&lab, &site);
+        machine::TURNS.iter().for_each(|turn| machine::follows(&lab, &daemon, turn));
+        let status = daemon.status();
+        assert_eq!((&status["drift"]["seen"], &status["generation"]), (&0.into(), &1.into()), "{status:#}");
+        let [v4, v6] = both(1);
+        let sets = daemon.sets();
+        assert!(sets.holds(&v4) && sets.holds(&v6), "learned addresses stay: {sets:?}");
+    });
+}
+
+/// The daemon is asked for what it does not do by itself.
+#[test]
+fn reload_and_apply_tell_their_outcome_and_flush_and_a_second_daemon_are_refused() {
+    isolated("reload_and_apply_tell_their_outcome_and_flush_and_a_second_daemon_are_refused", || {
+        let lab = Lab::new();
+        let site = table::site(&lab, LONG, FEW);
+        let output = site.output(&lab.gw, &["reload"]);
+        assert!(
+            !output.status.success() && printed(&output).contains("no daemon runs"),
+            "{}",
+            printed(&output)
+        );
+        let daemon = learnt(&lab, &site);
+        let sound = Table::read(&lab.gw);
+        let unchanged = site.output(&lab.gw, &["reload"]);
+        assert_eq!(
+            printed(&unchanged),
+            "unchanged: generation 1, 5 rules in force and verified, by the daemon\n"
+        );
+        assert!(unchanged.status.success());
+        warnings_stop_nothing(&daemon);
+        handed_over(&lab, &daemon);
+        daemon.reload();
+        // A policy without the name has forgotten its addresses.
+        let [v4, v6] = both(1);
+        daemon.holds(&[&v4, &v6]);
+        assert_eq!(
+            sound.differences(&Table::read(&lab.gw)),
+            Vec::<String>::new(),
+            "the files are in force again"
+        );
+        let flush = site.output(&lab.gw, &["flush"]);
+        assert!(!flush.status.success() && printed(&flush).contains("a daemon runs"), "{}", printed(&flush));
+        let second = site.output(&lab.gw, &["run"]);
+        assert_eq!(second.status.code(), Some(1), "{}", printed(&second));
+        assert!(printed(&second).contains("a daemon runs already"), "{}", printed(&second));
+        let status = daemon.status();
+        assert_eq!(
+            (&status["health"], &status["drift"]["seen"]),
+            (&"healthy".into(), &0.into()),
+            "{status:#}"
+        );
+        assert_eq!(sound.differences(&Table::read(&lab.gw)), Vec::<String>::new());
+    });
+}
+
+fn warnings_stop_nothing(daemon: &Daemon<'_>) {
+    let group = "language = 1\n[hosts]\nunused = [\"192.0.2.1\"]\n";
+    daemon.site.policy("more", group);
+    let output = daemon.site.output(daemon.ns, &["reload", "--json"]);
+    let reply = json(&output);
+    assert!(output.status.success(), "{reply:#}");
+    let wanted = (&"applied".into(), &true.into(), &2.into());
+    assert_eq!((&reply["outcome"], &reply["changed"], &reply["generation"]), wanted, "{reply:#}");
+    assert!(reply["findings"].to_string().contains("PG331"), "{reply:#}");
+    daemon.line(&["WARN", "warning[PG331]"], 1);
+    assert_eq!(daemon.status()["health"], "healthy");
+}
+
+/// `apply --policy` with a list file, of which the daemon gets what is open here.
+fn handed_over(lab: &Lab, daemon: &Daemon<'_>) {
+    let site = daemon.site;
+    let list = site.path("handed.txt");
+    std::fs::write(&list, "93.184.50.0/24\n").expect("a list file");
+    let text = format!(
+        "{}\n[hosts]\nhanded = {{ file = \"{}\" }}\n\n[[rule]]\nname = \"handed\"\ndirection = \"out\"\n\
+         ports = [\"tcp/8081\"]\npeers = [\"@handed\"]\n",
+        lab::agent::head(),
+        list.display()
+    );
+    let policy = site.path("handed.toml");
+    std::fs::write(&policy, &text).expect("a policy file");
+    let policy = policy.display().to_string();
+    let output = site.output(&lab.gw, &["apply", "--json", "--policy", &policy]);
+    let reply = json(&output);
+    assert!(output.status.success(), "{reply:#}");
+    let wanted = (&"applied".into(), &true.into(), &3.into());
+    assert_eq!((&reply["outcome"], &reply["changed"], &reply["generation"]), wanted, "{reply:#}");
+    let parts = serde_json::to_string(&Table::read(&lab.gw).parts).expect("JSON");
+    assert!(parts.contains("93.184.50.0") && parts.contains("8081"), "{parts}");
+    assert!(!parts.contains("93.184.30.1"), "the rules of the files are not in force: {parts}");
+    std::fs::write(site.path("handed.toml"), text.replace("8081", "808100")).expect("a policy file");
+    let output = site.output(&lab.gw, &["apply", "--json", "--policy", &policy]);
+    assert_eq!((output.status.code(), &json(&output)["outcome"]), (Some(1), &"refused".into()));
+    let parts_after = serde_json::to_string(&Table::read(&lab.gw).parts).expect("JSON");
+    assert_eq!(parts, parts_after);
 }

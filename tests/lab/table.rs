@@ -5,7 +5,7 @@ use super::samples::{NAME, both_act, resolver};
 use super::{Lab, SERVERS, Site};
 use crate::rig::Ns;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// A server that gives addresses for so many seconds, and rules by a name, by addresses, by a list of 5 and by one of `many`.
@@ -91,19 +91,22 @@ impl Table {
             .unwrap_or_else(|| panic!("no counter {counter}"))
     }
 
+    /// The parts that another has otherwise.
+    pub fn changed(&self, other: &Self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.parts.keys().chain(other.parts.keys()).collect();
+        let different = names.into_iter().filter(|name| self.parts.get(*name) != other.parts.get(*name));
+        different.cloned().collect()
+    }
+
     /// How another differs from this one.
     pub fn differences(&self, other: &Self) -> Vec<String> {
-        let names: std::collections::BTreeSet<&String> =
-            self.parts.keys().chain(other.parts.keys()).collect();
-        let different = names.into_iter().filter(|name| self.parts.get(*name) != other.parts.get(*name));
         let short = |value: Option<&Value>| {
             value.map_or("nothing".into(), Value::to_string).chars().take(2_000).collect::<String>()
         };
-        different
-            .map(|name| {
-                format!("{name}: {}\n    now {}", short(self.parts.get(name)), short(other.parts.get(name)))
-            })
-            .collect()
+        let one = |name: &String| {
+            format!("{name}: {}\n    now {}", short(self.parts.get(name)), short(other.parts.get(name)))
+        };
+        self.changed(other).iter().map(one).collect()
     }
 
     fn all<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> + 'a {
