@@ -3,12 +3,13 @@
 mod lab;
 mod rig;
 
+use lab::agent::{head, web};
 use lab::client::ask;
 use lab::real::{Source, dnsmasq, unbound};
 use lab::samples::{NAME, address, resolver};
 use lab::{Act, Lab, Reached, SERVERS, Site};
 use portgrave::types::Family;
-use rig::{isolated, say};
+use rig::{Counters, isolated, say};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,8 +27,14 @@ fn rotation(lab: &Lab, cache: SocketAddr, grace: u64, upstream: impl FnOnce(&[&[
     let times = format!("min-interval = \"1s\"\nttl-floor = \"2s\"\ngrace = \"{grace}s\"");
     let life = grace + u64::from(ROTATION_TTL);
     let site = Site::new(lab, &resolver(&[cache], &times));
-    site.policy_for(&[NAME]);
+    let dns = format!(
+        "\n[[rule]]\nname = \"dns\"\ndirection = \"out\"\nservice = \"dns\"\npeers = \"{}\"\n",
+        cache.ip()
+    );
+    site.policy("site", &format!("{}{dns}{}", head(), web("web", &[NAME])));
     let daemon = site.run(&lab.gw);
+    let denied = || Counters::read(&lab.gw).get("portgrave", "out.default");
+    assert_eq!(denied(), 0);
     let union: BTreeSet<IpAddr> = all.iter().map(|text| address(text)).collect();
     let (whole, over, begun) = (AtomicBool::new(false), AtomicBool::new(false), Instant::now());
     let (before, after) = std::thread::scope(|scope| {
@@ -49,6 +56,7 @@ fn rotation(lab: &Lab, cache: SocketAddr, grace: u64, upstream: impl FnOnce(&[&[
         begun.elapsed().as_secs_f64()
     ));
     assert!(after == (0, 1000), "{after:?}");
+    assert_eq!(denied(), before.0 as u64, "every refusal is counted");
     assert_eq!(daemon.sets().addresses(), union, "what was not seen for a while is still there");
     assert!(begun.elapsed() > Duration::from_secs(life), "no address lives so long without being renewed");
 }

@@ -21,7 +21,7 @@ fn names_under_a_suffix_are_asked_of_its_servers_alone_and_may_be_private_there(
             &lab,
             &format!(
                 "{}[[resolver.domain]]\nsuffix = \"int.example\"\nservers = [\"{}\"]\nallow-net = [\"10.0.0.0/8\", \"fd00::/8\"]\n\n\
-                 [[resolver.domain]]\nsuffix = \"deep.int.example\"\nservers = [\"{}\"]\n",
+                 [[resolver.domain]]\nsuffix = \"deep.int.example\"\nservers = [\"{}\"]\nallow-net = [\"172.16.0.0/12\"]\n",
                 resolver(&all[..1], "min-interval = \"1s\""),
                 all[1],
                 all[2]

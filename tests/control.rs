@@ -1,201 +1,31 @@
 //! The control socket: every client gets its answer, and whoever misbehaves loses its own connection and nothing else.
 
+#[path = "control/daemon.rs"]
+mod daemon;
 #[path = "common/ns.rs"]
 mod ns;
 #[path = "common/numbers.rs"]
 mod numbers;
 
-use nix::poll::{PollFd, PollTimeout, poll};
+use daemon::{Daemon, LONG, NAMES, answer, error_of, ready, send, wait_until};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use ns::{Namespace, ran_inside};
 use numbers::Random;
 use portgrave::control::{
-    BindError, Client, ClientError, ClientId, Handed, Incoming, MOST_CLIENTS, MOST_LISTS, MOST_REQUEST,
-    PATIENCE, PolicyText, Request, Server, agreed, seal,
+    BindError, Client, ClientError, Handed, MOST_CLIENTS, MOST_LISTS, MOST_REQUEST, PATIENCE, PolicyText,
+    Request, Server, agreed, seal,
 };
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-const LONG: Option<Duration> = Some(Duration::from_secs(120));
-
-/// A server in a thread. It answers `ping`, `status` and `apply` at once, `names` with several megabytes, and `reload` when told.
-struct Daemon {
-    dir: tempfile::TempDir,
-    path: PathBuf,
-    switches: Arc<Switches>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct Switches {
-    stop: AtomicBool,
-    answer_reloads: AtomicBool,
-    waiting_reloads: AtomicU64,
-    /// The server's clock in seconds: it stands still unless it is stepped.
-    clock: AtomicU64,
-    clients: AtomicU64,
-    turns: AtomicU64,
-}
-
-const NAMES: usize = 1 << 20;
-
-impl Daemon {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("run/control.sock");
-        let switches = Arc::new(Switches::default());
-        let server = Server::bind(&path, Some(nix::unistd::getegid().as_raw())).unwrap();
-        let seen = switches.clone();
-        let thread = std::thread::spawn(move || serve(server, &seen));
-        Self { dir, path, switches, thread: Some(thread) }
-    }
-
-    fn client(&self) -> Client {
-        Client::connect(&self.path).unwrap().expect("a server listens")
-    }
-
-    fn ask(&self, request: &Request) -> Result<Value, ClientError> {
-        self.client().ask(request, &[], LONG)
-    }
-
-    fn answers(&self) {
-        assert_eq!(self.ask(&Request::Ping {}).unwrap()["pong"], true);
-    }
-
-    fn raw(&self) -> UnixStream {
-        let stream = UnixStream::connect(&self.path).unwrap();
-        stream.set_read_timeout(LONG).unwrap();
-        stream
-    }
-
-    /// What comes back for these octets.
-    fn said(&self, octets: &[u8]) -> Value {
-        let mut stream = self.raw();
-        // The server may close before all is written.
-        let _ = stream.write_all(octets);
-        answer(&stream)
-    }
-
-    fn wait_until(&self, what: &str, holds: impl Fn(&Switches) -> bool) {
-        wait_until(what, || holds(&self.switches));
-    }
-
-    fn wait_for_clients(&self, number: usize) {
-        let told = format!("{number} clients");
-        self.wait_until(&told, |seen| seen.clients.load(Ordering::SeqCst) == number as u64);
-    }
-
-    fn stop(&mut self) {
-        self.switches.stop.store(true, Ordering::SeqCst);
-        if let Some(thread) = self.thread.take() {
-            assert!(thread.join().is_ok() || std::thread::panicking(), "the server panicked");
-        }
-    }
-
-    fn step_clock(&self, by: Duration) {
-        self.switches.clock.fetch_add(by.as_secs(), Ordering::SeqCst);
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-fn wait_until(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..12_000 {
-        if holds() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("never: {what}");
-}
-
-fn serve(mut server: Server, switches: &Switches) {
-    let mut reloads: Vec<ClientId> = Vec::new();
-    while !switches.stop.load(Ordering::SeqCst) {
-        let ready = ready(&server, 10);
-        let now = Duration::from_secs(switches.clock.load(Ordering::SeqCst));
-        for incoming in server.advance(&ready, now) {
-            match &incoming.request {
-                Request::Reload {} => reloads.push(incoming.client),
-                Request::Ping {} | Request::Status {} | Request::Names {} | Request::Apply {} => {
-                    server.reply(incoming.client, &outcome(incoming), now);
-                }
-            }
-        }
-        if switches.answer_reloads.load(Ordering::SeqCst) {
-            for client in reloads.drain(..) {
-                server.reply(client, &agreed(json!({ "outcome": "unchanged" })), now);
-            }
-        }
-        switches.turns.fetch_add(1, Ordering::SeqCst);
-        switches.waiting_reloads.store(reloads.len() as u64, Ordering::SeqCst);
-        switches.clients.store(server.interests().len() as u64 - 1, Ordering::SeqCst);
-    }
-}
-
-fn ready(server: &Server, milliseconds: u16) -> Vec<bool> {
-    let mut polled: Vec<PollFd<'_>> =
-        server.interests().into_iter().map(|(socket, events)| PollFd::new(socket, events)).collect();
-    poll(&mut polled, PollTimeout::from(milliseconds)).unwrap();
-    polled.iter().map(|polled| polled.any() == Some(true)).collect()
-}
-
-fn outcome(incoming: Incoming) -> Value {
-    match incoming.request {
-        Request::Status {} => agreed(json!({ "uid": incoming.peer.uid, "pid": incoming.peer.pid })),
-        Request::Names {} => agreed(json!({ "names": "n".repeat(NAMES) })),
-        Request::Apply {} => match Handed::read(incoming.files) {
-            Ok(handed) => agreed(json!({
-                "policy": handed.policy,
-                "lists": handed.lists.iter().map(|(path, _)| path).collect::<Vec<_>>(),
-                "octets": handed.lists.into_iter().map(|(_, list)| contents(list.into_file()).len()).sum::<usize>(),
-            })),
-            Err(error) => portgrave::control::refused(&error.to_string(), "see the protocol"),
-        },
-        Request::Ping {} | Request::Reload {} => agreed(json!({ "pong": true })),
-    }
-}
-
-fn contents(mut file: File) -> Vec<u8> {
-    let mut octets = Vec::new();
-    file.read_to_end(&mut octets).unwrap();
-    octets
-}
-
-fn answer(stream: &UnixStream) -> Value {
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).expect("an answer in time");
-    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:.200}"))
-}
-
-fn error_of(answer: &Value) -> &str {
-    assert_eq!(answer["ok"], false, "{answer}");
-    answer["error"].as_str().unwrap()
-}
-
-/// Sends a line with files.
-fn send(stream: &UnixStream, line: &str, files: &[BorrowedFd<'_>]) {
-    let mut space = vec![std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
-    let mut ancillary = rustix::net::SendAncillaryBuffer::new(&mut space);
-    assert!(ancillary.push(rustix::net::SendAncillaryMessage::ScmRights(files)));
-    let octets = [std::io::IoSlice::new(line.as_bytes())];
-    rustix::net::sendmsg(stream, &octets, &mut ancillary, rustix::net::SendFlags::NOSIGNAL).unwrap();
-}
 
 #[test]
 fn the_socket_is_for_root_and_the_group_and_goes_with_its_server() {
@@ -209,11 +39,31 @@ fn the_socket_is_for_root_and_the_group_and_goes_with_its_server() {
 }
 
 #[test]
+fn the_group_can_pass_a_new_directory_whatever_the_umask_is() {
+    if ran_inside(Namespace::Network, "the_group_can_pass_a_new_directory_whatever_the_umask_is") {
+        return;
+    }
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    let daemon = Daemon::start();
+    let mode = |path: &Path| path.metadata().unwrap().mode() & 0o7777;
+    assert_eq!((mode(daemon.path.parent().unwrap()), mode(&daemon.path)), (0o755, 0o660));
+}
+
+#[test]
 fn without_a_group_only_the_owner_may_connect() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("control.sock");
     let _server = Server::bind(&path, None).unwrap();
     assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o600);
+}
+
+#[test]
+fn a_daemon_whose_socket_was_removed_is_not_taken_for_none() {
+    let mut daemon = Daemon::start();
+    std::fs::remove_file(&daemon.path).unwrap();
+    assert!(matches!(Client::connect(&daemon.path), Err(ClientError::Deaf { .. })));
+    daemon.stop();
+    assert!(Client::connect(&daemon.path).unwrap().is_none());
 }
 
 #[test]
@@ -526,7 +376,7 @@ fn a_daemon_without_descriptors_waits_and_goes_on() {
     let asked = server.advance(&ready(&server, 0), now);
     limited(1024);
     assert!(asked.is_empty(), "{asked:?}");
-    assert!(error_of(&answer(&client)).contains("too many open"));
+    assert!(error_of(&answer(&client)).contains("could not take all the files"));
     wait_until("the connection is closed, and no file is kept", || open_descriptors() == before - 1);
     client.write_all(b"x").unwrap_err();
 }

@@ -3,7 +3,8 @@
 
 mod rig;
 
-use rig::{Agent, Ns, Process, isolated, printed};
+use rig::{Agent, Ns, Process, eventually, isolated, printed};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -144,6 +145,83 @@ fn a_name_of_which_all_is_refused_shows_the_lines_that_open_it() {
         }
         assert!(!said.contains("resolver.domain"), "{said}");
         assert_eq!(place.asked(INSIDE.0), ["cdn.int.example", "db.int.example", "metal.int.example"]);
+    });
+}
+
+/// What the daemon says of every name, once each has an answer or a refusal.
+fn names(place: &Place, agent: &Agent) -> Vec<Value> {
+    let ended = |name: &Value| name["addresses"] != json!([]) || name["all_rejected"] == true;
+    names_that(place, agent, |names| names.len() == 5 && names.iter().all(ended))
+}
+
+fn names_that(place: &Place, agent: &Agent, hold: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    eventually(|| {
+        let output = place.gw.output(agent.command("names", &[]).arg("--json"));
+        let said: Value = serde_json::from_slice(&output.stdout).map_err(|_| printed(&output))?;
+        let names = said["names"].as_array().cloned().unwrap_or_default();
+        if hold(&names) { Ok(names) } else { Err(said.to_string()) }
+    })
+}
+
+#[test]
+fn the_daemon_asks_names_of_a_domain_at_its_servers_and_says_what_opens_the_refused() {
+    isolated("the_daemon_asks_names_of_a_domain_at_its_servers_and_says_what_opens_the_refused", || {
+        let place = Place::new();
+        let agent = Agent::at(place.dir.path(), SETTINGS);
+        std::fs::write(place.dir.path().join("agent/policy.d/site.toml"), POLICY).expect("a policy file");
+        let log = place.dir.path().join("daemon.log");
+        let socket = place.dir.path().join("agent/run/control.sock");
+        let _daemon = place.gw.serve(&mut agent.command("run", &[]), log, || socket.exists());
+        let names = names(&place, &agent);
+        let of = |name: &str| names.iter().find(|found| found["name"] == name).expect("every name is there");
+        for (name, address) in [("www.example.net", "93.184.1.1"), ("db.int.example", "10.20.0.5")] {
+            assert_eq!(of(name)["addresses"][0]["address"], address, "{name}");
+        }
+        for (name, network) in [("inward.example.net", "10.0.0.0/8"), ("metal.int.example", "192.168.0.0/16")]
+        {
+            let advice = of(name)["advice"].as_str().unwrap_or_default();
+            assert!(advice.contains(&format!("suffix = \"{name}\"")) && advice.contains(network), "{advice}");
+        }
+        eventually(|| {
+            let held = place.held();
+            let taken = held.contains("10.20.0.5 . tcp . 443") && held.contains("93.184.1.7 . tcp . 443");
+            if taken && !held.contains("10.66.0.1") { Ok(()) } else { Err(held) }
+        });
+        assert_eq!(place.asked(OUTSIDE.0), ["inward.example.net", "www.example.net"]);
+        assert_eq!(place.asked(INSIDE.0), ["cdn.int.example", "db.int.example", "metal.int.example"]);
+    });
+}
+
+#[test]
+fn the_daemon_follows_resolv_conf_through_its_links_from_nobody_to_a_server() {
+    isolated("the_daemon_follows_resolv_conf_through_its_links_from_nobody_to_a_server", || {
+        let place = Place::new();
+        let agent = Agent::at(place.dir.path(), "");
+        let policy = POLICY.replace("\"db.int.example\", \"cdn.int.example\", \"metal.int.example\"", "");
+        std::fs::write(place.dir.path().join("agent/policy.d/site.toml"), policy).expect("a policy file");
+        let root = place.dir.path().join("root");
+        for directory in ["etc", "run/NetworkManager"] {
+            std::fs::create_dir_all(root.join(directory)).expect("a directory");
+        }
+        std::os::unix::fs::symlink("../run/NetworkManager/resolv.conf", root.join("etc/resolv.conf"))
+            .unwrap();
+        std::fs::write(root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\n").expect("a passwd");
+        let socket = place.dir.path().join("agent/run/control.sock");
+        let mut run = agent.command("run", &[]);
+        let log = place.dir.path().join("daemon.log");
+        let _daemon = place.gw.serve(run.arg("--root").arg(&root), log, || socket.exists());
+        let unasked = |name: &Value| name["addresses"] == json!([]) && name["last_error"] != Value::Null;
+        names_that(&place, &agent, |names| names.len() == 2 && names.iter().all(unasked));
+        assert!(!place.held().contains("93.184.1.1"));
+        // As NetworkManager does it: written beside, renamed.
+        let new = root.join("run/NetworkManager/.resolv.conf.new");
+        std::fs::write(&new, "nameserver 10.99.0.53\n").expect("a resolv.conf");
+        std::fs::rename(&new, root.join("run/NetworkManager/resolv.conf"))
+            .expect("a resolv.conf in its place");
+        eventually(|| {
+            let held = place.held();
+            if held.contains("93.184.1.1 . tcp . 443") { Ok(()) } else { Err(held) }
+        });
     });
 }
 

@@ -3,7 +3,7 @@
 use super::drift::{drift, fill_unread};
 use super::{ApplyError, DUMP_LIMIT, SHORT_LIFE, Settled, commit, settle};
 use crate::netlink::{GenId, Kernel, KernelError};
-use crate::plan::{Exchanged, Held, Op, Summary};
+use crate::plan::{Exchanged, Held, Op, Plan, Summary};
 use crate::ruleset::{ElementKey, ElementValue, Elements, Ruleset, Set};
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub enum Added {
     Written(usize),
     /// They need a chain, a counter or a set that is not in force: the whole policy must be compiled with them.
     NeedsMore,
-    /// Somebody else has committed: look first.
+    /// Others have changed the table: look first.
     Overtaken,
 }
 
@@ -108,14 +108,28 @@ impl InForce {
         if plan.is_empty() {
             return Ok(Added::Written(0));
         }
-        match commit(kernel, &plan, Some(self.generation)) {
-            Err(ApplyError::Kernel(KernelError::Stale)) => return Ok(Added::Overtaken),
-            other => other?,
+        if !self.commit(kernel, &plan)? {
+            return Ok(Added::Overtaken);
         }
-        self.generation = self.generation.next();
         self.remember(part, now);
         self.forget_ended(now);
         Ok(Added::Written(written))
+    }
+
+    /// Commits, whether or not others have committed meanwhile; a look follows then. `false` if others have taken away what it needs.
+    fn commit(&mut self, kernel: &mut dyn Kernel, plan: &Plan) -> Result<bool, ApplyError> {
+        match commit(kernel, plan, Some(self.generation)) {
+            Err(ApplyError::Kernel(KernelError::Stale)) => {}
+            Ok(()) => {
+                self.generation = self.generation.next();
+                return Ok(true);
+            }
+            Err(error) => return Err(error),
+        }
+        match commit(kernel, plan, None) {
+            Err(ApplyError::Refused { .. }) => Ok(false),
+            other => other.map(|()| true),
+        }
     }
 
     fn leads_somewhere(&self, value: &ElementValue) -> bool {

@@ -36,7 +36,7 @@ impl Lines {
         self.special.push(rule);
     }
 
-    fn to_chains(&mut self, rule: Rule, everywhere: bool) {
+    fn lead_to_chains(&mut self, rule: Rule, everywhere: bool) {
         if everywhere {
             self.plain.push(rule.clone());
         }
@@ -124,7 +124,7 @@ impl Build<'_> {
         if !lookup.chains.is_empty() {
             let map = format!("{name}.chains");
             self.add_set(&map, static_map(fields, SetData::Verdict, lookup.chains));
-            lines.to_chains(guard(RuleBuilder::new()).verdict_map(key, &map).rule(), lookup.everywhere);
+            lines.lead_to_chains(guard(RuleBuilder::new()).verdict_map(key, &map).rule(), lookup.everywhere);
         }
         if !lookup.counters.is_empty() {
             self.add_set(name, static_map(fields, COUNTERS, lookup.counters));
@@ -156,8 +156,10 @@ impl Build<'_> {
         if entries.chains > 0 {
             let of_chains = format!("{name}.chains");
             self.add_set(&of_chains, map(SetData::Verdict, entries.chains, lookup.chains));
-            lines
-                .to_chains(guard(RuleBuilder::new()).verdict_map(key, &of_chains).rule(), entries.everywhere);
+            lines.lead_to_chains(
+                guard(RuleBuilder::new()).verdict_map(key, &of_chains).rule(),
+                entries.everywhere,
+            );
         }
         if entries.counters > 0 {
             self.add_set(name, map(COUNTERS, entries.counters, lookup.counters));
@@ -204,7 +206,7 @@ impl Build<'_> {
         let rule = &self.policy.rules[line.rule];
         let builder = self.match_ports(side, space, name, &line.ports, before.origin(Some(rule.origin)));
         match self.way_to(side, &vec![line.rule]) {
-            Some(verdict) => lines.to_chains(builder.verdict(verdict), !self.is_special(rule)),
+            Some(verdict) => lines.lead_to_chains(builder.verdict(verdict), !self.is_special(rule)),
             None => {
                 let counter = self.rule_counter(side.direction, rule);
                 let consequence = self.consequence(side.direction, rule.action);

@@ -1,6 +1,6 @@
 //! A command's end of the socket.
 
-use super::{MOST_REPLY, MOST_REQUEST, Request, wire};
+use super::{MOST_REPLY, MOST_REQUEST, Request, listener, wire};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Gid, Group};
@@ -28,6 +28,8 @@ pub enum ClientError {
     Forbidden { path: PathBuf, members: String },
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
+    #[error("{}: a daemon runs, and its socket was removed; restart it", path.display())]
+    Deaf { path: PathBuf },
     #[error("{}: the daemon does not accept connections; see `systemctl status portgrave`", path.display())]
     Busy { path: PathBuf },
     #[error("the request has {0} octets; {MOST_REQUEST} are allowed")]
@@ -58,6 +60,9 @@ impl Client {
             return match connect(&socket, &address) {
                 Ok(()) => Ok(Some(Self { socket, path: path.to_owned() })),
                 Err(Refusal::INTR) => continue,
+                Err(Refusal::NOENT | Refusal::CONNREFUSED) if listener::is_held(path) => {
+                    Err(ClientError::Deaf { path: path.to_owned() })
+                }
                 Err(Refusal::NOENT | Refusal::CONNREFUSED) => Ok(None),
                 Err(Refusal::ACCESS | Refusal::PERM) => Err(forbidden(path)),
                 Err(Refusal::AGAIN) => Err(ClientError::Busy { path: path.to_owned() }),
@@ -94,7 +99,7 @@ impl Client {
                 Ok(Some(octets)) => sent += octets,
                 Ok(None) => self.wait(PollFlags::POLLOUT, wait)?,
                 // It has said why, and closed.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                Err(error) if has_closed(&error) => return Ok(()),
                 Err(error) => return Err(self.told(error)),
             }
         }
@@ -136,6 +141,10 @@ impl Client {
     fn told(&self, source: io::Error) -> ClientError {
         ClientError::Io { path: self.path.clone(), source }
     }
+}
+
+fn has_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 /// How long an answer may take.

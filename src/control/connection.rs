@@ -1,7 +1,8 @@
 //! One client: its request comes in pieces, waits for the daemon, and its reply goes out in pieces.
 
-use super::request::{Request, RequestError};
-use super::sealed::{HandedError, Sealed};
+use super::judge::{Fault, MayChange, judge};
+use super::request::Request;
+use super::sealed::Sealed;
 use super::server::Peer;
 use super::{MOST_CLIENTS, MOST_LISTS, MOST_REPLY, MOST_REQUEST, PATIENCE, refused, wire};
 use nix::poll::PollFlags;
@@ -31,31 +32,6 @@ enum State {
         until: Duration,
     },
     Over,
-}
-
-/// Why a request is not passed on.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
-    #[error("the request has more than {MOST_REQUEST} octets")]
-    TooLong,
-    #[error("the request was not complete within {} seconds", PATIENCE.as_secs())]
-    TooSlow,
-    #[error("a connection carries one request: a line, and nothing after it")]
-    MoreThanOne,
-    #[error("more files came than a request may have")]
-    TooManyFiles,
-    #[error("the daemon cannot take files now: it has too many open")]
-    FilesLost,
-    #[error("only {0} may hand over files")]
-    FilesForbidden(String),
-    #[error("no files may come with this request")]
-    FilesUnasked,
-    #[error("only {0} may change what is in force")]
-    Forbidden(String),
-    #[error(transparent)]
-    Request(#[from] RequestError),
-    #[error(transparent)]
-    Handed(#[from] HandedError),
 }
 
 impl Connection {
@@ -208,40 +184,6 @@ impl AsFd for Connection {
     }
 }
 
-impl Fault {
-    fn help(&self) -> &'static str {
-        match self {
-            Self::Forbidden(_) | Self::FilesForbidden(_) => "run the command as root, with sudo for one",
-            Self::Request(_) => "the command and the daemon are not of one version: restart the daemon",
-            Self::TooLong
-            | Self::TooSlow
-            | Self::MoreThanOne
-            | Self::TooManyFiles
-            | Self::FilesLost
-            | Self::FilesUnasked
-            | Self::Handed(_) => "docs/control-protocol.md says what a request is",
-        }
-    }
-}
-
-/// Who may change things: root, and whoever runs the daemon.
-pub(super) struct MayChange {
-    pub own: u32,
-}
-
-impl MayChange {
-    pub(super) fn allows(&self, peer: &Peer) -> bool {
-        peer.uid == 0 || peer.uid == self.own
-    }
-
-    fn words(&self, peer: &Peer) -> String {
-        match self.own {
-            0 => format!("root (not uid {})", peer.uid),
-            own => format!("root and uid {own} (not uid {})", peer.uid),
-        }
-    }
-}
-
 enum Reading {
     Unfinished,
     Whole,
@@ -295,24 +237,6 @@ fn whole(received: usize, line: usize) -> Result<Reading, Fault> {
     } else {
         Ok(Reading::Whole)
     }
-}
-
-fn judge(
-    line: &[u8],
-    files: &[OwnedFd],
-    peer: &Peer,
-    may_change: &MayChange,
-) -> Result<(Request, Vec<Sealed>), Fault> {
-    let request = Request::parse(line)?;
-    if request.changes() && !may_change.allows(peer) {
-        return Err(Fault::Forbidden(may_change.words(peer)));
-    }
-    if !files.is_empty() && !request.hands_over_files() {
-        return Err(Fault::FilesUnasked);
-    }
-    let sealed: Result<Vec<_>, _> =
-        (0..).zip(files).map(|(number, file)| Sealed::check(number, file)).collect();
-    Ok((request, sealed?))
 }
 
 /// Tells a client that there is no room for it, if its socket takes so much at once.

@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
@@ -27,6 +28,10 @@ pub(super) struct Listener {
     /// Held as long as the socket is there.
     _lock: Flock<File>,
 }
+
+/// A command that looks whether a daemon runs holds the lock for an instant.
+const GLANCE: Duration = Duration::from_millis(10);
+const GLANCES: usize = 20;
 
 /// Clients that the kernel keeps waiting until they are accepted.
 const BACKLOG: i32 = 128;
@@ -59,8 +64,13 @@ fn failed(path: &Path, source: io::Error) -> BindError {
     BindError::Io { path: path.to_owned(), source }
 }
 
+/// A new directory is one that the group can pass, whatever the umask is.
 fn make_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o755).create(path)
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o755).create(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o755))
 }
 
 /// The lock tells a daemon that runs from a socket that a dead one left. Its file stays: whoever removed it could take away the
@@ -74,11 +84,27 @@ fn lock(path: &Path) -> Result<Flock<File>, BindError> {
         .custom_flags(OFlag::O_NOFOLLOW.bits())
         .open(path)
         .map_err(|source| failed(path, source))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
-        if errno == Errno::EWOULDBLOCK {
-            return BindError::Running { lock: path.to_owned() };
-        }
-        failed(path, errno.into())
+    let mut file = file;
+    for _ in 0..GLANCES {
+        file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((file, Errno::EWOULDBLOCK)) => file,
+            Err((_, errno)) => return Err(failed(path, errno.into())),
+        };
+        std::thread::sleep(GLANCE);
+    }
+    Err(BindError::Running { lock: path.to_owned() })
+}
+
+/// Whether a daemon runs, although nobody listens at the path: its socket was removed. Who may not open the lock is told that none
+/// does.
+pub(super) fn is_held(path: &Path) -> bool {
+    let lock = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
+        .open(path.with_extension("lock"));
+    lock.is_ok_and(|lock| {
+        matches!(Flock::lock(lock, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
     })
 }
 

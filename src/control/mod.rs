@@ -6,6 +6,7 @@
 mod client;
 mod closer;
 mod connection;
+mod judge;
 mod listener;
 mod reply;
 mod request;

@@ -1,6 +1,7 @@
 //! Files that a request hands over: memfds that nobody can change any more, their sender included.
 
 use super::{MOST_FILE, MOST_LISTS};
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
@@ -135,9 +136,7 @@ pub fn seal(content: impl Read) -> Result<OwnedFd, HandedError> {
 
 fn seal_numbered(number: usize, content: impl Read) -> Result<OwnedFd, HandedError> {
     let failed = |source| HandedError::File { number, source };
-    let memfd = memfd_create("portgrave", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
-        .map_err(|errno| failed(errno.into()))?;
-    let mut file = File::from(memfd);
+    let mut file = File::from(memfd().map_err(|errno| failed(errno.into()))?);
     let octets = io::copy(&mut content.take(MOST_FILE + 1), &mut file).map_err(failed)?;
     if octets > MOST_FILE {
         return Err(HandedError::TooLong { number, octets });
@@ -146,4 +145,14 @@ fn seal_numbered(number: usize, content: impl Read) -> Result<OwnedFd, HandedErr
     fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::all() - SealFlag::F_SEAL_FUTURE_WRITE))
         .map_err(|errno| failed(errno.into()))?;
     Ok(file.into())
+}
+
+/// Hardened systems refuse memfds that could be executed (vm.memfd_noexec), kernels before 6.3 do not know the flag.
+fn memfd() -> nix::Result<OwnedFd> {
+    const MFD_NOEXEC_SEAL: MFdFlags = MFdFlags::from_bits_retain(0x0008);
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    memfd_create("portgrave", flags | MFD_NOEXEC_SEAL).or_else(|errno| match errno == Errno::EINVAL {
+        true => memfd_create("portgrave", flags),
+        false => Err(errno),
+    })
 }

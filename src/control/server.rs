@@ -2,7 +2,8 @@
 
 use super::MOST_CLIENTS;
 use super::closer::Closer;
-use super::connection::{Connection, MayChange, turn_away};
+use super::connection::{Connection, turn_away};
+use super::judge::MayChange;
 use super::listener::{BindError, Listener};
 use super::request::Request;
 use super::sealed::Sealed;

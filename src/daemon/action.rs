@@ -32,6 +32,8 @@ pub(super) enum Action {
     Repair,
     StartWorker,
     StopWorker,
+    /// Read how many packets the kernel has not logged.
+    CountHeldBack,
     /// Write the addresses of names to the disk.
     Save,
     Reply(ClientId, Value),

@@ -5,6 +5,7 @@ mod action;
 mod drift;
 mod event;
 mod log;
+mod logging;
 mod names;
 mod report;
 mod shell;

@@ -4,6 +4,7 @@ use super::action::{Action, Notice};
 use super::drift::{Drift, Mending};
 use super::event::{Adding, Cause, Changed, Event, InForce, Lives, Machine, Signal};
 use super::log::Entry;
+use super::logging::Logging;
 use super::names::Learning;
 use super::report;
 use crate::control::{ClientId, Handed, Request, agreed, refused};
@@ -16,6 +17,9 @@ use std::time::Duration;
 /// Changes of the machine that follow each other are taken together.
 const MACHINE_RESTS: Duration = Duration::from_secs(1);
 
+/// With nothing in force the host is open: the files are tried again soon.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
 pub(super) struct State {
     pub(super) learning: Learning,
     pub(super) in_force: Option<InForce>,
@@ -27,6 +31,9 @@ pub(super) struct State {
     pub(super) outdated: Option<String>,
     pub(super) started: Duration,
     relearning: Relearning,
+    logging: Logging,
+    /// Nothing is in force: the files are tried again then.
+    retry_at: Option<Duration>,
     /// What the service manager was told last.
     status: String,
 }
@@ -61,6 +68,8 @@ impl State {
             outdated: None,
             started: now,
             relearning: Relearning::default(),
+            logging: Logging::default(),
+            retry_at: None,
             status: String::new(),
         }
     }
@@ -68,7 +77,8 @@ impl State {
     /// The moment at which [`Event::Time`] has something to do.
     pub(super) fn next(&self, now: Duration) -> Duration {
         let machine = self.relearning.due.map(|(_, due)| due);
-        let moments = [self.worker.start_at, machine, self.learning.next(now)];
+        let names = self.learning.next(self.worker.ready, now);
+        let moments = [self.worker.start_at, machine, names, self.logging.next(), self.retry_at];
         moments.into_iter().flatten().fold(self.drift.next(), Duration::min)
     }
 
@@ -100,6 +110,7 @@ impl State {
             Event::Looked(look) => self.looked(look, now),
             Event::Repaired(repaired) => self.repaired(repaired, now),
             Event::Saved(saved) => self.learning.saved(saved),
+            Event::HeldBack(count) => self.logging.counted(count, now),
         }
     }
 
@@ -126,6 +137,11 @@ impl State {
         if let Some(in_force) = &self.in_force {
             actions.extend(self.learning.time(in_force, self.worker.ready, now));
         }
+        actions.extend(self.logging.time(now));
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            actions.push(Action::Reload(Cause::Files));
+        }
         if self.drift.polls(now) {
             actions.extend([Action::Tell(Notice::Alive), Action::Poll]);
         }
@@ -137,11 +153,7 @@ impl State {
             FromWorker::Ready(raised) => {
                 self.worker.ready = true;
                 let message = format!("names are asked by a process of uid {}", raised.uid);
-                let mut actions = vec![Action::Log(Entry::info(message))];
-                if self.in_force.as_ref().is_some_and(|in_force| in_force.asks_as != raised.uid) {
-                    actions.push(Action::Relearn(Cause::Machine(Machine::Worker)));
-                }
-                actions
+                vec![Action::Log(Entry::info(message))]
             }
             FromWorker::Refused { reason } => {
                 vec![Action::Log(Entry::error(format!("no names can be asked: {reason}")))]
@@ -150,24 +162,15 @@ impl State {
                 Some(in_force) => self.learning.answered((&name, family), &lookup, in_force, now),
                 None => Vec::new(),
             },
-            FromWorker::Denied { records, lost } => self.logged(records, lost),
+            FromWorker::Denied { records, lost } => {
+                let learning = &self.learning;
+                self.logging.logged(records, lost, |record| learning.name_of(record), now)
+            }
             FromWorker::Counters(counters) => {
                 self.worker.counters = counters;
                 Vec::new()
             }
         }
-    }
-
-    fn logged(&self, records: Vec<crate::observe::Record>, lost: u64) -> Vec<Action> {
-        let entry = |record: crate::observe::Record| {
-            let name = self.learning.name_of(&record);
-            Action::Log(Entry::Packet { record: Box::new(record), name })
-        };
-        let mut actions: Vec<Action> = records.into_iter().map(entry).collect();
-        if lost > 0 {
-            actions.push(Action::Log(Entry::warning(format!("{lost} logged packets were not read in time"))));
-        }
-        actions
     }
 
     fn worker_ended(&mut self, why: String, now: Duration) -> Vec<Action> {
@@ -235,19 +238,26 @@ impl State {
         }
         if self.in_force.is_some() {
             actions.push(Action::Tell(Notice::Ready));
+        } else {
+            self.retry_at = Some(now + RETRY_AFTER);
         }
         actions
     }
 
     fn take(&mut self, in_force: InForce, now: Duration) -> Vec<Action> {
+        self.retry_at = None;
         let servers = self.in_force.as_ref().map(|before| before.servers.clone());
         let same_servers = servers.is_none_or(|before| before == in_force.servers);
         let same_log = self.in_force.as_ref().is_some_and(|before| before.log_group == in_force.log_group);
         let actions = self.learning.want(&in_force, same_servers, now);
-        let worker = if same_log && self.worker.running { None } else { Some(self.worker.renew(now)) };
         self.drift.intact();
         self.in_force = Some(in_force);
-        worker.into_iter().flatten().chain(actions).collect()
+        let mut worker = if same_log && self.worker.running { Vec::new() } else { self.worker.renew(now) };
+        if worker.len() > 1 {
+            worker.extend(self.learning.worker_ended(now));
+        }
+        worker.extend(actions);
+        worker
     }
 
     fn added(&mut self, lives: &Lives, outcome: Adding, now: Duration) -> Vec<Action> {

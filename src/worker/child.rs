@@ -3,7 +3,7 @@
 //! DNS comes first in each turn, and of the log only so much is read that the next turn is near. It ends with its agent.
 
 use super::handle::{Received, receive, send_all};
-use super::message::{FromWorker, MOST_OCTETS, MOST_RECORDS, ToWorker, Unfit, decode, encode};
+use super::message::{FromWorker, MOST_LOST, MOST_OCTETS, MOST_RECORDS, ToWorker, Unfit, decode, encode};
 use super::pace::Pace;
 use super::walls::{self, Missing, missing};
 use crate::observe::{Reader, Record};
@@ -210,7 +210,8 @@ impl<'a> Loop<'a> {
             self.lost += records.len() as u64;
             return;
         }
-        let lost = std::mem::take(&mut self.lost);
+        let lost = self.lost.min(MOST_LOST);
+        self.lost -= lost;
         let _ = self.say(&FromWorker::Denied { records, lost });
     }
 

@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 /// The largest packet.
 pub(super) const MOST_OCTETS: usize = 256 * 1024;
 pub(super) const MOST_RECORDS: usize = 256;
+/// More at once than a kernel logs in a minute, and too little for sums of it to overflow.
+pub(super) const MOST_LOST: u64 = u32::MAX as u64;
 const MOST_SERVERS: usize = 64;
 const MOST_TEXT: usize = 512;
 /// The largest TTL (RFC 2181, 8).
@@ -81,6 +83,8 @@ pub enum Unfit {
     MixedFamilies,
     #[error("addresses out of order")]
     Unsorted,
+    #[error("{0} packets lost at once")]
+    Lost(u64),
     #[error("a time of {0} s, more than RFC 2181 has")]
     Seconds(u32),
     #[error("a text that is too long or has control characters")]
@@ -123,7 +127,7 @@ impl Message for FromWorker {
             Self::Ready(_) | Self::Counters(_) => Ok(()),
             Self::Refused { reason } => text(reason),
             Self::Ended { family, lookup, .. } => ended(*family, lookup),
-            Self::Denied { records, .. } => logged(records),
+            Self::Denied { records, lost } => logged(records, *lost),
         }
     }
 }
@@ -144,7 +148,10 @@ fn answered(family: Family, answer: &Answer) -> Result<(), Unfit> {
     answer.addresses.iter().try_for_each(|(_, ttl)| seconds(*ttl))
 }
 
-fn logged(records: &[Record]) -> Result<(), Unfit> {
+fn logged(records: &[Record], lost: u64) -> Result<(), Unfit> {
+    if lost > MOST_LOST {
+        return Err(Unfit::Lost(lost));
+    }
     at_most(MOST_RECORDS, records.len(), "records")?;
     let mixed = |record: &Record| Family::of(record.source) != Family::of(record.destination);
     if records.iter().any(mixed) { Err(Unfit::MixedFamilies) } else { Ok(()) }
@@ -260,6 +267,26 @@ mod tests {
         assert_eq!(refused(Family::V4, vec![two[1], two[0]]), Unfit::Unsorted);
         assert_eq!(refused(Family::V4, vec![two[0], two[0]]), Unfit::Unsorted);
         assert_eq!(refused(Family::V4, vec![(two[0].0, u32::MAX)]), Unfit::Seconds(u32::MAX));
+    }
+
+    fn logged(source: &str) -> Record {
+        let record = format!(
+            r#"{{"what":"deny","rule":"default","direction":"in","interface":2,"protocol":6,"source":"{source}","destination":"192.0.2.1","length":60}}"#
+        );
+        serde_json::from_str(&record).unwrap()
+    }
+
+    #[test]
+    fn logged_packets_have_a_limit_one_family_each_and_losses_that_can_be_added_up() {
+        let denied = |records, lost| {
+            let message = FromWorker::Denied { records, lost };
+            decode::<FromWorker>(&serde_json::to_vec(&message).unwrap())
+        };
+        let record = logged("192.0.2.9");
+        assert!(denied(vec![record.clone(); 256], MOST_LOST).is_ok());
+        assert_eq!(denied(vec![record.clone(); 257], 0), Err(Unfit::TooMany(257, "records", 256)));
+        assert_eq!(denied(vec![record, logged("2001:db8::9")], 0), Err(Unfit::MixedFamilies));
+        assert_eq!(denied(vec![], MOST_LOST + 1), Err(Unfit::Lost(MOST_LOST + 1)));
     }
 
     #[test]

@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 pub struct Site {
     dir: PathBuf,
     name: String,
+    /// Further arguments of `run`.
+    pub arguments: Vec<String>,
 }
 
 impl Site {
@@ -30,7 +32,7 @@ impl Site {
     }
 
     pub fn named(lab: &Lab, name: &str, settings: &str) -> Self {
-        let site = Self { dir: lab.dir.path().join(name), name: name.to_owned() };
+        let site = Self { dir: lab.dir.path().join(name), name: name.to_owned(), arguments: Vec::new() };
         for part in ["vendor", "policy.d", "state", "run"] {
             std::fs::create_dir_all(site.dir.join(part)).expect("a directory of the test's own");
         }
@@ -144,6 +146,7 @@ impl<'a> Daemon<'a> {
         let receiver = UnixDatagram::bind(&socket).expect("a socket for notifications");
         let mut command = site.command(&["run"]);
         command
+            .args(&site.arguments)
             .env("NOTIFY_SOCKET", &socket)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -196,9 +199,13 @@ impl<'a> Daemon<'a> {
 
     /// Its children: the worker.
     pub fn children(&self) -> Vec<Pid> {
-        let pid = self.pid();
-        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        text.split_whitespace().map(|word| Pid::from_raw(word.parse().expect("a process id"))).collect()
+        let all = processes();
+        let daemon = all.iter().find(|process| process.inner == self.pid().as_raw());
+        let outer = daemon.unwrap_or_else(|| panic!("the daemon is not in /proc")).outer;
+        all.iter()
+            .filter(|process| process.parent == outer)
+            .map(|process| Pid::from_raw(process.inner))
+            .collect()
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -285,6 +292,28 @@ impl<'a> Daemon<'a> {
             if holds(&sets) { Ok(sets) } else { Err(format!("{sets:#?}\n{}", self.lines.all().join("\n"))) }
         })
     }
+}
+
+/// A process of this PID namespace, as the machine's /proc shows it.
+struct Process {
+    outer: i32,
+    parent: i32,
+    inner: i32,
+}
+
+fn processes() -> Vec<Process> {
+    let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let own = namespace("self");
+    let entries = std::fs::read_dir("/proc").expect("/proc is mounted").map_while(Result::ok);
+    let process = |pid: String| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let field =
+            |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().last());
+        let number = |text: &str| text.parse().ok();
+        let (parent, inner) = (number(field("PPid:")?)?, number(field("NSpid:")?)?);
+        (namespace(&pid) == own).then_some(Process { outer: number(&pid)?, parent, inner })
+    };
+    entries.filter_map(|entry| process(entry.file_name().into_string().ok()?)).collect()
 }
 
 impl Drop for Daemon<'_> {

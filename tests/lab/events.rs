@@ -58,11 +58,16 @@ impl<T: Clone + std::fmt::Debug> Events<T> {
                 let last = &all[all.len().saturating_sub(40)..];
                 panic!("waiting for {what}: {} of {count} ({why}); the last events: {last:#?}", found.len());
             }
-            all = self.more.wait_timeout(all, std::time::Duration::from_millis(200)).expect("no poison").0;
+            all = self
+                .more
+                .wait_timeout(all, std::time::Duration::from_millis(200))
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .0;
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<T>> {
-        self.all.lock().expect("whoever holds the lock does not panic")
+        // A wait that fails panics with the lock.
+        self.all.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -124,3 +124,14 @@ pub fn name_maps(ns: &Ns, family: Family) -> BTreeMap<String, String> {
     let of_names = named.filter(|(name, _)| is_of_names(name) && name.contains(digit));
     of_names.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
 }
+
+/// The first map of looked-up names of a family, and how many elements it has room for.
+pub fn room(ns: &Ns, family: Family) -> Option<(String, u64)> {
+    let name = name_maps(ns, family).into_keys().next()?;
+    let listed = ns.nft_list(&["-j", "list", "table", "inet", "portgrave"]);
+    let listing: Value = serde_json::from_str(&listed).expect("nft prints JSON");
+    let mut maps = listing["nftables"].as_array()?.iter().filter_map(|object| object.get("map"));
+    let map = maps.find(|map| map["name"] == name.as_str())?;
+    let held = map["elem"].as_array().map_or(0, Vec::len);
+    Some((name, map["size"].as_u64()?.saturating_sub(u64::try_from(held).expect("a small set"))))
+}

@@ -60,6 +60,11 @@ impl Ns {
         self.feed(Command::new("nft").args(["-f", "-"]), text);
     }
 
+    /// Loads nft text that may be refused, and says whether it was taken.
+    pub fn try_nft(&self, text: &str) -> bool {
+        self.output(Command::new("nft").arg(text)).status.success()
+    }
+
     /// What `nft` prints for these arguments.
     pub fn nft_list(&self, args: &[&str]) -> String {
         let output = self.output(Command::new("nft").args(args));

@@ -11,11 +11,15 @@ use crate::host::clock;
 use crate::host::notify::Notifier;
 use crate::netlink::{Kernel, NfTables};
 use crate::observe::{self, Record};
+use crate::ruleset::{Object, ObjectDef};
 use crate::site::lookups;
 use crate::store::{Names, Store, StoreError};
 use crate::worker::{Refusal, ToWorker, Worker};
 use serde_json::Value;
 use std::io;
+
+/// The end of the names of counters of packets that were not logged.
+const HELD_BACK: &str = ".baseline.log-held-back";
 
 pub(super) struct Hands {
     pub(super) engine: Engine,
@@ -51,6 +55,7 @@ impl Hands {
                 self.worker = None;
                 Vec::new()
             }
+            Action::CountHeldBack => held_back().map(Event::HeldBack).into_iter().collect(),
             Action::Save => vec![Event::Saved(self.save(state))],
             Action::Reply(client, reply) => self.reply(client, &reply),
             Action::Tell(notice) => self.tell(&notice, state),
@@ -130,6 +135,16 @@ impl Hands {
         }
         Vec::new()
     }
+}
+
+/// Packets that the kernel was to log, had they not been too many.
+fn held_back() -> Option<u64> {
+    let held = NfTables.read(0).ok().flatten()?;
+    let counted = |(name, object): (&String, &Object)| match object.kind {
+        ObjectDef::Counter { packets, .. } if name.ends_with(HELD_BACK) => packets,
+        ObjectDef::Counter { .. } | ObjectDef::CtHelper { .. } => 0,
+    };
+    Some(held.objects.iter().map(counted).sum())
 }
 
 /// The addresses that the policy is compiled with.

@@ -22,12 +22,16 @@ pub(super) struct Engine {
     in_force: Option<(Context, Kept)>,
     generation: Option<u64>,
     /// The user that names are asked as.
-    pub(super) asks_as: Option<u32>,
+    asks_as: u32,
 }
 
 impl Engine {
-    pub(super) fn new(inputs: Inputs, settings: Settings) -> Self {
-        Self { inputs, settings, in_force: None, generation: None, asks_as: None }
+    pub(super) fn new(inputs: Inputs, settings: Settings, asks_as: u32) -> Self {
+        Self { inputs, settings, in_force: None, generation: None, asks_as }
+    }
+
+    pub(super) fn asks_as(&self) -> u32 {
+        self.asks_as
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -179,9 +183,7 @@ impl Engine {
     }
 
     fn change(&self, context: &mut Context) -> Result<site::Changed, site::Failure> {
-        if let Some(uid) = self.asks_as {
-            context.book.agent_uid = uid;
-        }
+        context.book.agent_uid = self.asks_as;
         let store = Store::open(&context.settings.state_dir)?;
         site::change(context, &store)
     }
@@ -191,9 +193,9 @@ impl Engine {
         Report::of_failure(failure, findings, &context.sources, self.number())
     }
 
-    fn hold(&mut self, cause: Cause, context: Context, changed: site::Changed) -> Changed {
+    fn hold(&mut self, cause: Cause, mut context: Context, changed: site::Changed) -> Changed {
         let report = Report::of_change(&changed, &context.findings, &context.sources);
-        let in_force = told(&context, &changed.generation);
+        let in_force = told(&mut context, &changed.generation);
         self.settings = context.settings.clone();
         self.generation = Some(changed.generation.number);
         self.in_force = Some((context, changed.in_force));
@@ -205,8 +207,9 @@ impl Engine {
     }
 }
 
-/// What the reducer must know.
-fn told(context: &Context, generation: &Generation) -> InForce {
+/// What the reducer must know. The addresses of names are its own from now on.
+fn told(context: &mut Context, generation: &Generation) -> InForce {
+    let lives = std::mem::take(&mut context.book.names);
     let own = |name: &HostName| {
         let servers = context.servers_of(name);
         (servers != context.servers).then(|| (name.clone(), servers.to_vec()))
@@ -217,7 +220,6 @@ fn told(context: &Context, generation: &Generation) -> InForce {
     InForce {
         generation: generation.number,
         rules: context.policy.rules.len(),
-        asks_as: context.book.agent_uid,
         log_group: logs(&context.policy).then_some(context.policy.log.group),
         held_back: context.lists.held_back.iter().map(held_back).collect(),
         facts: site::facts_of(generation),
@@ -227,7 +229,7 @@ fn told(context: &Context, generation: &Generation) -> InForce {
             default: context.servers.clone(),
             own: context.policy.names.keys().filter_map(own).collect(),
         },
-        lives: context.book.names.clone(),
+        lives,
     }
 }
 

@@ -128,9 +128,14 @@ impl Names {
         self.schedule.next(ms(now)).map(|at| between(0, at))
     }
 
-    /// What was in flight is due again; what is known of it is held as if servers had failed.
+    /// What was in flight is due again. What is known of that, and of all that waits for its turn, is held as if servers had failed.
     pub fn worker_died(&mut self, now: Duration) -> Change {
         let mut change = Change::default();
+        self.book.expire(ms(now));
+        for question in self.schedule.due(ms(now)) {
+            let (id, family) = parts(question);
+            self.book.extend(id, family, 0, ms(now), &mut change);
+        }
         for question in self.schedule.flying() {
             self.strand(question, ms(now), &mut change);
         }

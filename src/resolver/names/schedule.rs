@@ -105,6 +105,14 @@ impl Schedule {
         sent
     }
 
+    /// What waits although its moment has come.
+    pub(super) fn due(&self, now: Ms) -> Vec<QuestionId> {
+        let come = |queue: &'_ BTreeSet<(Ms, QuestionId)>| {
+            queue.range(..=(now, QuestionId::MAX)).map(|(_, question)| *question).collect::<Vec<_>>()
+        };
+        self.waiting.iter().flat_map(come).collect()
+    }
+
     /// A waiting question goes out, whatever the limits.
     pub(super) fn send(&mut self, question: QuestionId, now: Ms) {
         if let Place::Waiting(kind, _) = self.place(question) {

@@ -177,6 +177,7 @@ fn a_suspend_lets_go_what_expired_writes_the_rest_anew_and_asks_all_again_within
         lab.end(text, V6, Err(NODATA));
     }
     lab.at(1_000);
+    lab.at(1_000);
     let change = lab.names.suspended(seconds(900), lab.now);
     assert_eq!((&change.removed, &change.addresses), (&set(&["192.0.2.1"]), &set(&["192.0.2.2"])));
     assert_eq!(lab.lives(names[0]), told(&[("192.0.2.2", 6_500)]));
@@ -211,6 +212,20 @@ fn after_the_worker_died_what_was_in_flight_is_due_again_and_lives_on() {
     assert_eq!(lab.lives(A), told(&[("192.0.2.1", 360)]));
     assert_eq!(lab.asks().len(), 2);
     assert_eq!(lab.good(A, &[("192.0.2.1", 60)]).warnings, []);
+}
+
+#[test]
+fn what_no_worker_lived_long_enough_to_ask_lives_on_too_and_what_is_not_due_runs_on() {
+    let mut lab = Lab::of(&[A, B]);
+    lab.good(A, &[("192.0.2.1", 60)]);
+    lab.good(B, &[("192.0.2.2", 60)]);
+    lab.good(B, &[("192.0.2.2", 3_600)]);
+    for second in (60..2_000).step_by(60) {
+        lab.at(second);
+        lab.names.worker_died(lab.now);
+    }
+    assert_eq!(lab.lives(A), told(&[("192.0.2.1", 360)]));
+    assert_eq!(lab.lives(B), told(&[("192.0.2.2", 3_900 - 1_980)]));
 }
 
 #[test]
