@@ -55,14 +55,15 @@ fn every_commented_setting_shows_its_default_and_every_key_is_there() {
         assert_eq!(read, wanted, "{setting}");
         shown.insert((section, setting.split(' ').next().unwrap_or_default().to_owned()));
     }
-    for section in ["", "[paths]", "[resolver]", "[control]"] {
+    for section in ["", "[paths]", "[resolver]", "[control]", "[log]"] {
         let mut keys = keys_of(section);
-        keys.retain(|key| !["paths", "resolver", "control", "domain"].contains(&key.as_str()));
+        keys.retain(|key| !["paths", "resolver", "control", "log", "domain"].contains(&key.as_str()));
         let of_section = shown.iter().filter(|(of, _)| *of == section).map(|(_, key)| key.clone()).collect();
         assert_eq!(keys, of_section, "{section}");
     }
-    let all: String =
-        SETTINGS.lines().map(|line| commented(line).unwrap_or(line).to_owned() + "\n").collect();
+    let whole = |line: &'static str| line.strip_prefix('#').filter(|rest| rest.starts_with("[["));
+    let uncommented = |line| commented(line).or(whole(line)).unwrap_or(line).to_owned() + "\n";
+    let all: String = SETTINGS.lines().map(uncommented).collect();
     assert!(settings(&all).is_ok(), "all together");
 }
 

@@ -57,8 +57,6 @@ pub(super) enum Machine {
     Servers,
     Users,
     Interfaces,
-    /// Another user asks names.
-    Worker,
 }
 
 impl Machine {
@@ -67,7 +65,6 @@ impl Machine {
             Self::Servers => "resolv.conf has changed",
             Self::Users => "passwd has changed",
             Self::Interfaces => "interfaces or their addresses have changed",
-            Self::Worker => "the user that names are asked as",
         }
     }
 }
@@ -98,8 +95,6 @@ pub(super) struct Changed {
 pub(super) struct InForce {
     pub(super) generation: u64,
     pub(super) rules: usize,
-    /// The user whose DNS queries the baseline lets out.
-    pub(super) asks_as: u32,
     pub(super) log_group: Option<u16>,
     pub(super) held_back: Vec<String>,
     /// The fields of `status` that are of the generation.

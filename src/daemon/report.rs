@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Everything that is not as it should be, each in a sentence.
-fn degraded(state: &State, names: &[NameReport]) -> Vec<String> {
+fn degraded(state: &State, names: &[NameReport], now: Duration) -> Vec<String> {
     let mut why = Vec::new();
     match &state.in_force {
         None => why.push("nothing is in force".to_owned()),
@@ -27,7 +27,7 @@ fn degraded(state: &State, names: &[NameReport]) -> Vec<String> {
         let end = state.worker.last_end.as_deref().unwrap_or("it has not started yet");
         why.push(format!("no names are asked and no packets are logged: {end}"));
     }
-    if state.drift.is_contested() {
+    if state.drift.is_contested(now) {
         why.push("others keep changing the table inet portgrave".into());
     }
     for name in names {
@@ -48,7 +48,7 @@ fn degraded(state: &State, names: &[NameReport]) -> Vec<String> {
 
 pub(super) fn status(state: &State, now: Duration) -> Value {
     let names = state.learning.report(filter(state), now);
-    let why = degraded(state, &names);
+    let why = degraded(state, &names, now);
     let seconds = |since: Duration| now.saturating_sub(since).as_secs();
     let last = state.last.as_ref().map(|(at, report)| {
         let mut fields = report.json.clone();

@@ -77,8 +77,8 @@ impl State {
     /// The moment at which [`Event::Time`] has something to do.
     pub(super) fn next(&self, now: Duration) -> Duration {
         let machine = self.relearning.due.map(|(_, due)| due);
-        let moments =
-            [self.worker.start_at, machine, self.learning.next(now), self.logging.next(), self.retry_at];
+        let names = self.learning.next(self.worker.ready, now);
+        let moments = [self.worker.start_at, machine, names, self.logging.next(), self.retry_at];
         moments.into_iter().flatten().fold(self.drift.next(), Duration::min)
     }
 
@@ -153,11 +153,7 @@ impl State {
             FromWorker::Ready(raised) => {
                 self.worker.ready = true;
                 let message = format!("names are asked by a process of uid {}", raised.uid);
-                let mut actions = vec![Action::Log(Entry::info(message))];
-                if self.in_force.as_ref().is_some_and(|in_force| in_force.asks_as != raised.uid) {
-                    actions.push(Action::Relearn(Cause::Machine(Machine::Worker)));
-                }
-                actions
+                vec![Action::Log(Entry::info(message))]
             }
             FromWorker::Refused { reason } => {
                 vec![Action::Log(Entry::error(format!("no names can be asked: {reason}")))]

@@ -35,7 +35,7 @@ codes! {
     BAD_PATH = "PG209": "a path that is not absolute";
     UNKNOWN_HELPER = "PG210": "a helper that does not exist";
     BAD_PASSIVE = "PG211": "`passive` is not a range of TCP ports";
-    UNKNOWN_WORD = "PG212": "an unknown `direction`, `action`, `mode` or default";
+    UNKNOWN_WORD = "PG212": "an unknown `direction`, `action`, `mode`, default or way to log";
     BAD_SERVER = "PG213": "not an address of a DNS server, or an empty list of them";
     FLOOR_ABOVE_CAP = "PG214": "`ttl-floor` above `ttl-cap`";
     NAMED_TWICE = "PG215": "a vendor policy is named twice";

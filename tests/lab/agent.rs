@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 pub struct Site {
     dir: PathBuf,
     name: String,
+    /// Further arguments of `run`.
+    pub arguments: Vec<String>,
 }
 
 impl Site {
@@ -30,7 +32,7 @@ impl Site {
     }
 
     pub fn named(lab: &Lab, name: &str, settings: &str) -> Self {
-        let site = Self { dir: lab.dir.path().join(name), name: name.to_owned() };
+        let site = Self { dir: lab.dir.path().join(name), name: name.to_owned(), arguments: Vec::new() };
         for part in ["vendor", "policy.d", "state", "run"] {
             std::fs::create_dir_all(site.dir.join(part)).expect("a directory of the test's own");
         }
@@ -144,6 +146,7 @@ impl<'a> Daemon<'a> {
         let receiver = UnixDatagram::bind(&socket).expect("a socket for notifications");
         let mut command = site.command(&["run"]);
         command
+            .args(&site.arguments)
             .env("NOTIFY_SOCKET", &socket)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -18,6 +18,7 @@ pub mod kernel;
 mod place;
 pub mod real;
 pub mod samples;
+pub mod table;
 pub mod wire;
 
 pub use act::{Act, Asked, Tcp};

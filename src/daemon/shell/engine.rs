@@ -22,12 +22,16 @@ pub(super) struct Engine {
     in_force: Option<(Context, Kept)>,
     generation: Option<u64>,
     /// The user that names are asked as.
-    pub(super) asks_as: Option<u32>,
+    asks_as: u32,
 }
 
 impl Engine {
-    pub(super) fn new(inputs: Inputs, settings: Settings) -> Self {
-        Self { inputs, settings, in_force: None, generation: None, asks_as: None }
+    pub(super) fn new(inputs: Inputs, settings: Settings, asks_as: u32) -> Self {
+        Self { inputs, settings, in_force: None, generation: None, asks_as }
+    }
+
+    pub(super) fn asks_as(&self) -> u32 {
+        self.asks_as
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -60,7 +64,6 @@ impl Engine {
         };
         context.book.names = recall(&context, &store);
         drop(store);
-        self.asks_as = Some(generation.facts.agent_uid);
         (Some(self.put(Cause::Start, context)), warnings)
     }
 
@@ -180,9 +183,7 @@ impl Engine {
     }
 
     fn change(&self, context: &mut Context) -> Result<site::Changed, site::Failure> {
-        if let Some(uid) = self.asks_as {
-            context.book.agent_uid = uid;
-        }
+        context.book.agent_uid = self.asks_as;
         let store = Store::open(&context.settings.state_dir)?;
         site::change(context, &store)
     }
@@ -219,7 +220,6 @@ fn told(context: &mut Context, generation: &Generation) -> InForce {
     InForce {
         generation: generation.number,
         rules: context.policy.rules.len(),
-        asks_as: context.book.agent_uid,
         log_group: logs(&context.policy).then_some(context.policy.log.group),
         held_back: context.lists.held_back.iter().map(held_back).collect(),
         facts: site::facts_of(generation),

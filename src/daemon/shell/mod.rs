@@ -12,6 +12,7 @@ use crate::host::notify::Notifier;
 use crate::host::{clock, log};
 use crate::site::{Context, Inputs, load, lookups, names};
 use crate::store::{Store, remaining};
+use crate::worker;
 use carry::Hands;
 use engine::Engine;
 use sources::Sources;
@@ -41,11 +42,19 @@ pub fn run(inputs: Inputs) -> Result<(), StartError> {
     let notifier =
         Notifier::from_environment().map_err(|error| StartError::Machine("NOTIFY_SOCKET", error))?;
     let sources = Sources::open(&inputs.root)?;
+    let asks_as =
+        worker::uid().map_err(|error| StartError::Machine("the user that names are asked as", error))?;
     let now = clock::since_boot();
     let seed = u64::try_from(now.as_nanos()).unwrap_or(0) ^ u64::from(std::process::id());
     let mut daemon = Daemon {
         state: State::new(seed, now),
-        hands: Hands { engine: Engine::new(inputs, settings), server, notifier, worker: None, stops: false },
+        hands: Hands {
+            engine: Engine::new(inputs, settings, asks_as),
+            server,
+            notifier,
+            worker: None,
+            stops: false,
+        },
         sources,
         events: VecDeque::new(),
     };

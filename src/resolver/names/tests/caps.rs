@@ -114,6 +114,18 @@ fn a_rule_has_4096_addresses_and_names_beyond_it_lose_nothing() {
 }
 
 #[test]
+fn an_answer_fills_what_room_names_that_share_addresses_leave_and_no_more() {
+    let names = [A, "b.example", "c.example"];
+    let mut wanted = wanted(&names);
+    wanted.rules = vec![rule("update", &names)];
+    wanted.caps.rule = 4;
+    let mut lab = Lab::with(wanted);
+    names[..2].iter().for_each(|text| assert!(lab.come(text, 0, 2).warnings.is_empty()));
+    let change = lab.come("c.example", 2, 3);
+    assert_eq!((lab.count(), change.warnings.len()), (4, 1));
+}
+
+#[test]
 fn all_names_together_have_65536_addresses() {
     let texts = many(300);
     let names: Vec<&str> = texts.iter().map(String::as_str).collect();

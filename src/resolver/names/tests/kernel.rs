@@ -57,12 +57,18 @@ fn what_the_kernel_did_not_take_is_to_be_written_still() {
 
 #[test]
 fn an_element_that_the_kernel_has_let_go_is_written_again_however_little_it_lags() {
-    let mut lab = Lab::of(&[A]);
+    let mut wanted = wanted(&[A]);
+    wanted.names.insert(name(A), Keeping { max_stale: seconds(365), ..keeping() });
+    let mut lab = Lab::with(wanted);
     let change = lab.good(A, &[("192.0.2.1", 60)]);
     lab.write(&change);
     assert!(
         lab.at(140).good(A, &[("192.0.2.1", 60)]).is_empty(),
         "the kernel has it until 360, the book until 500"
+    );
+    assert!(
+        lab.at(359).end(A, V4, Err(Failure::Timeout)).addresses.is_empty(),
+        "and now until 505, 365 s after it was seen"
     );
     let change = lab.at(400).end(A, V4, Err(Failure::Timeout));
     assert_eq!(change.addresses, set(&["192.0.2.1"]));
