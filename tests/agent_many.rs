@@ -1,6 +1,7 @@
 //! Very many names at once: all are asked in time, a change is soon in the kernel, and it costs little.
 //!
-//! PORTGRAVE_TEST_WATCH=600 watches for so many seconds; PORTGRAVE_BIN=target/release/portgrave judges what is shipped.
+//! PORTGRAVE_BIN=target/release/portgrave judges what is shipped; without it the debug build is judged, by looser bounds.
+//! PORTGRAVE_TEST_WATCH=600 PORTGRAVE_TEST_SECONDS=900 watches for ten minutes.
 
 mod lab;
 mod rig;
@@ -25,6 +26,11 @@ const ADDRESSES: usize = 8;
 const NAMES_A_RULE: usize = 200;
 /// Names that have another address with each answer.
 const CHANGING: usize = 20;
+
+/// What may be late, in seconds, what an answer may take to the kernel, in milliseconds, and MiB of memory.
+fn bounds() -> (f64, f64, f64) {
+    if std::env::var_os("PORTGRAVE_BIN").is_some() { (1.0, 25.0, 32.0) } else { (5.0, 250.0, 64.0) }
+}
 
 fn watch() -> Duration {
     let seconds = std::env::var("PORTGRAVE_TEST_WATCH").ok();
@@ -129,13 +135,15 @@ fn two_thousand_names_are_asked_in_time_while_a_tenth_is_asked_in_vain() {
         in_time(&lab, from);
         let median = latencies[latencies.len() / 2].as_secs_f64() * 1000.0;
         let last = latencies[latencies.len() - 1].as_secs_f64() * 1000.0;
+        let memory = daemon.memory() as f64 / 1024.0;
         say(format!(
-            "from an answer to the kernel: median {median:.1} ms, at most {last:.1} ms, of {}; {:.1} MiB of memory, {:.1} % of a core",
+            "from an answer to the kernel: median {median:.1} ms, at most {last:.1} ms, of {}; {memory:.1} MiB of memory, {:.1} % of a core",
             latencies.len(),
-            daemon.memory() as f64 / 1024.0,
             share * 100.0
         ));
-        assert!(median <= 25.0, "{latencies:?}");
+        let (_, soon, small) = bounds();
+        assert!(median <= soon, "{latencies:?}");
+        assert!(memory <= small, "{memory} MiB");
         assert_eq!(daemon.status()["worker"]["restarts"], 0);
     });
 }
@@ -180,8 +188,9 @@ fn latencies(lab: &Lab, daemon: &Daemon<'_>) -> Vec<Duration> {
     all
 }
 
-/// No question for a name that is answered came later than a second after it was due.
+/// No question for a name that is answered came much later than it was due.
 fn in_time(lab: &Lab, from: Instant) {
+    let (late, ..) = bounds();
     let mut by_question: BTreeMap<(String, Option<Family>), Vec<Instant>> = BTreeMap::new();
     for seen in lab.dns.seen() {
         by_question.entry((seen.name, seen.family)).or_default().push(seen.at);
@@ -198,12 +207,12 @@ fn in_time(lab: &Lab, from: Instant) {
                 judged += 1;
             }
             let since = times.last().map_or(f64::MAX, |last| (now - *last).as_secs_f64());
-            if since > wait + 1.0 {
+            if since > wait + late {
                 missing.push(format!("{} {family:?}: {since:.1} s", name(index)));
             }
         }
     }
     say(format!("{judged} questions, the latest {:.0} ms after it was due", worst * 1000.0));
     assert!(missing.is_empty(), "overdue: {missing:?}");
-    assert!(judged > 1_000 && worst <= 1.0, "{worst} s late, of {judged}");
+    assert!(judged > 1_000 && worst <= late, "{worst} s late, of {judged}");
 }
