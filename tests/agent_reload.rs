@@ -21,7 +21,7 @@ fn learnt<'a>(lab: &'a Lab, site: &'a Site) -> Daemon<'a> {
     let daemon = site.run(&lab.gw);
     let [v4, v6] = both(1);
     daemon.holds(&[&v4, &v6]);
-    daemon.line(&["applied: the user that names are asked as"], 1);
+    daemon.line(&["names are asked by a process"], 1);
     daemon
 }
 

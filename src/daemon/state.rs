@@ -249,7 +249,11 @@ impl State {
         let servers = self.in_force.as_ref().map(|before| before.servers.clone());
         let same_servers = servers.is_none_or(|before| before == in_force.servers);
         let same_log = self.in_force.as_ref().is_some_and(|before| before.log_group == in_force.log_group);
-        let actions = self.learning.want(&in_force, same_servers, now);
+        let mut actions = self.learning.want(&in_force, same_servers, now);
+        let unkept = self.in_force.as_ref().and_then(|before| before.unkept.as_ref());
+        if let Some(error) = in_force.unkept.as_ref().filter(|error| unkept != Some(*error)) {
+            actions.push(Action::Log(Entry::error(format!("{}: {error}", report::UNKEPT))));
+        }
         self.drift.intact();
         self.in_force = Some(in_force);
         let mut worker = if same_log && self.worker.running { Vec::new() } else { self.worker.renew(now) };
