@@ -76,6 +76,8 @@ pub(super) enum Cause {
     Start,
     /// The files as they are at the start.
     Files,
+    /// The built-in policy: there is no generation, and the files are unsound.
+    Management,
     Hangup,
     Client(ClientId),
     Machine(Machine),

@@ -231,6 +231,8 @@ impl State {
             Cause::Machine(_) | Cause::Names => {
                 self.outdated = (!report.is_good()).then(|| report.text.trim_end().to_owned());
             }
+            // What was refused before is the last that somebody asked for.
+            Cause::Management => {}
             Cause::Files | Cause::Hangup | Cause::Client(_) => {
                 self.outdated = None;
                 self.last = Some((now, report));
@@ -330,6 +332,9 @@ fn said_of(cause: &Cause, report: &Report) -> Vec<Action> {
     let why = match cause {
         Cause::Start => "the policy in force before the start",
         Cause::Files => "the files at the start",
+        Cause::Management => {
+            "neither a generation nor sound files: the built-in policy management is in force"
+        }
         Cause::Hangup => "reload (SIGHUP)",
         Cause::Client(_) => "asked over the control socket",
         Cause::Machine(machine) => machine.as_str(),
@@ -340,7 +345,8 @@ fn said_of(cause: &Cause, report: &Report) -> Vec<Action> {
         return Vec::new();
     }
     let message = format!("{}: {why}", report.outcome);
-    let line = if report.is_good() { Entry::info(message) } else { Entry::error(message) };
+    let good = report.is_good() && *cause != Cause::Management;
+    let line = if good { Entry::info(message) } else { Entry::error(message) };
     let line = match report.generation {
         Some(number) => line.of_generation(number),
         None => line,
