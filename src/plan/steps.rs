@@ -117,25 +117,32 @@ fn one_batch_will_do(plan: &Plan, want: &Ruleset, have: &Ruleset) -> bool {
 /// What becomes of the packets that a rule matches, if it matches more of them the more the set holds.
 fn role(ruleset: &Ruleset, rule: &Rule, set: &str) -> Role {
     let inverts = |expr: &Expr| matches!(expr, Expr::Lookup { invert: true, .. }) && expr.set() == Some(set);
-    if rule.exprs.iter().any(inverts) { Role::Other } else { fate(ruleset, rule) }
+    let mut roles = BTreeSet::new();
+    fates(ruleset, rule, &mut roles);
+    match roles.first() {
+        Some(role) if roles.len() == 1 && !rule.exprs.iter().any(inverts) => *role,
+        _ => Role::Other,
+    }
 }
 
-/// What becomes of the packets that a rule matches. A chain that it leads to counts if all its rules come to the same, and the last one
-/// matches whatever gets there: one that logs, say.
-fn fate(ruleset: &Ruleset, rule: &Rule) -> Role {
+/// What can become of the packets that a rule matches, in the chains that it leads to as well: one that logs, say.
+fn fates(ruleset: &Ruleset, rule: &Rule, found: &mut BTreeSet<Role>) {
+    let of = |chain: &String| ruleset.chains.get(chain).map_or(&[][..], |chain| &chain.rules);
     match rule.exprs.last() {
-        Some(Expr::Verdict(Verdict::Accept)) => Role::Pass,
-        Some(Expr::Verdict(Verdict::Drop)) => Role::Drop,
+        Some(Expr::Verdict(Verdict::Accept)) => drop(found.insert(Role::Pass)),
+        Some(Expr::Verdict(Verdict::Drop)) => drop(found.insert(Role::Drop)),
+        // What no rule of it takes comes back.
+        Some(Expr::Verdict(Verdict::Jump(chain))) => {
+            of(chain).iter().for_each(|rule| fates(ruleset, rule, found))
+        }
         Some(Expr::Verdict(Verdict::Goto(chain))) => {
-            let rules = ruleset.chains.get(chain).map_or(&[][..], |chain| &chain.rules);
-            let fates: BTreeSet<Role> = rules.iter().map(|rule| fate(ruleset, rule)).collect();
-            let catches_all = rules.last().is_some_and(|last| last.exprs.iter().all(matches_all));
-            match fates.first() {
-                Some(fate) if fates.len() == 1 && catches_all => *fate,
-                _ => Role::Other,
+            let rules = of(chain);
+            rules.iter().for_each(|rule| fates(ruleset, rule, found));
+            if !rules.last().is_some_and(|last| last.exprs.iter().all(matches_all)) {
+                found.insert(Role::Other);
             }
         }
-        _ => Role::Other,
+        _ => drop(found.insert(Role::Other)),
     }
 }
 
