@@ -76,6 +76,8 @@ pub(super) enum Cause {
     Start,
     /// The files as they are at the start.
     Files,
+    /// The built-in policy: there is no generation, and the files are unsound.
+    Management,
     Hangup,
     Client(ClientId),
     Machine(Machine),
@@ -97,6 +99,8 @@ pub(super) struct InForce {
     pub(super) rules: usize,
     pub(super) log_group: Option<u16>,
     pub(super) held_back: Vec<String>,
+    /// Why it is not kept for the next start.
+    pub(super) unkept: Option<String>,
     /// The fields of `status` that are of the generation.
     pub(super) facts: serde_json::Value,
     pub(super) wanted: Wanted,

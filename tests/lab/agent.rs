@@ -256,7 +256,7 @@ impl<'a> Daemon<'a> {
         self.end();
     }
 
-    fn end(&self) -> ExitStatus {
+    pub fn end(&self) -> ExitStatus {
         let start = Instant::now();
         loop {
             if let Some(status) =
