@@ -23,6 +23,8 @@ pub struct Site {
     name: String,
     /// Further arguments of `run`.
     pub arguments: Vec<String>,
+    /// Further variables of its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Site {
@@ -32,7 +34,12 @@ impl Site {
     }
 
     pub fn named(lab: &Lab, name: &str, settings: &str) -> Self {
-        let site = Self { dir: lab.dir.path().join(name), name: name.to_owned(), arguments: Vec::new() };
+        let site = Self {
+            dir: lab.dir.path().join(name),
+            name: name.to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        };
         for part in ["vendor", "policy.d", "state", "run"] {
             std::fs::create_dir_all(site.dir.join(part)).expect("a directory of the test's own");
         }
@@ -147,6 +154,7 @@ impl<'a> Daemon<'a> {
         let mut command = site.command(&["run"]);
         command
             .args(&site.arguments)
+            .envs(site.environment.iter().map(|(name, value)| (name, value)))
             .env("NOTIFY_SOCKET", &socket)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
