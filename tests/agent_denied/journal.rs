@@ -53,12 +53,22 @@ impl Entry {
     /// The fields of the packet itself.
     pub fn packet(&self) -> Fields {
         let all = self.fields.iter();
-        let own = all.filter(|(name, _)| !name.chars().any(char::is_uppercase));
+        let own = all.filter(|(name, _)| !name.chars().any(char::is_uppercase) && *name != "lost");
         own.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
+    /// How many packets are said to have no line.
     pub fn not_logged(&self) -> u64 {
-        self.fields.get("not_logged").map_or(0, |count| count.parse().expect("a number"))
+        self.number("not_logged")
+    }
+
+    /// How many entries before this one did not reach the journal.
+    pub fn lost(&self) -> u64 {
+        self.number("lost")
+    }
+
+    fn number(&self, field: &str) -> u64 {
+        self.fields.get(field).map_or(0, |count| count.parse().expect("a number"))
     }
 }
 
