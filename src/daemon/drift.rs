@@ -96,9 +96,10 @@ impl Drift {
         (self.seen, self.last.as_ref())
     }
 
-    /// Whether others change it so often that it is mended only now and then.
-    pub(super) fn is_contested(&self) -> bool {
-        self.complained
+    /// Whether others change it so often that it is mended only now and then. A minute after the last change that is over.
+    pub(super) fn is_contested(&self, now: Duration) -> bool {
+        let recent = self.last.as_ref().is_some_and(|(at, _)| now.saturating_sub(*at) < MINUTE);
+        self.complained && recent
     }
 
     fn mend(&mut self, now: Duration) -> Mending {
@@ -148,11 +149,31 @@ mod tests {
         }
         assert_eq!(differs(&mut drift, 5), Mending::Later { say_so: true });
         assert_eq!(differs(&mut drift, 6), Mending::Later { say_so: false });
-        assert!(drift.is_contested());
+        assert!(drift.is_contested(at(6)));
         assert!(!drift.polled(true, at(13)) && drift.polled(false, at(14)));
         assert_eq!(differs(&mut drift, 14), Mending::Now);
         assert_eq!(differs(&mut drift, 15), Mending::Later { say_so: false });
         assert_eq!(differs(&mut drift, 24), Mending::Now);
+    }
+
+    #[test]
+    fn what_was_contested_is_healthy_a_minute_after_the_last_change_without_another() {
+        let mut drift = Drift::default();
+        for second in 0..6 {
+            differs(&mut drift, second);
+        }
+        assert_eq!(differs(&mut drift, 14), Mending::Now);
+        drift.intact();
+        assert!(drift.is_contested(at(73)) && !drift.is_contested(at(74)));
+    }
+
+    #[test]
+    fn a_repair_that_failed_is_tried_again_after_ten_seconds_by_a_look_that_nobody_else_asked_for() {
+        let mut drift = Drift::default();
+        assert!(drift.polled(true, at(0)));
+        assert_eq!(differs(&mut drift, 0), Mending::Now);
+        drift.failed(at(0));
+        assert!(!drift.polled(false, at(9)) && drift.polled(false, at(10)));
     }
 
     #[test]
@@ -162,7 +183,7 @@ mod tests {
             differs(&mut drift, second);
         }
         assert_eq!(differs(&mut drift, 70), Mending::Now);
-        assert!(!drift.is_contested());
+        assert!(!drift.is_contested(at(70)));
         assert_eq!(drift.seen().0, 7);
     }
 }

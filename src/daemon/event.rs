@@ -62,8 +62,6 @@ pub(super) enum Machine {
     Servers,
     Users,
     Interfaces,
-    /// Another user asks names.
-    Worker,
 }
 
 impl Machine {
@@ -72,7 +70,6 @@ impl Machine {
             Self::Servers => "resolv.conf has changed",
             Self::Users => "passwd has changed",
             Self::Interfaces => "interfaces or their addresses have changed",
-            Self::Worker => "the user that names are asked as",
         }
     }
 }
@@ -84,6 +81,8 @@ pub(super) enum Cause {
     Start,
     /// The files as they are at the start.
     Files,
+    /// The built-in policy: there is no generation, and the files are unsound.
+    Management,
     Hangup,
     Client(ClientId),
     Machine(Machine),
@@ -103,10 +102,10 @@ pub(super) struct Changed {
 pub(super) struct InForce {
     pub(super) generation: u64,
     pub(super) rules: usize,
-    /// The user whose DNS queries the baseline lets out.
-    pub(super) asks_as: u32,
     pub(super) log_group: Option<u16>,
     pub(super) held_back: Vec<String>,
+    /// Why it is not kept for the next start.
+    pub(super) unkept: Option<String>,
     /// The fields of `status` that are of the generation.
     pub(super) facts: serde_json::Value,
     pub(super) wanted: Wanted,

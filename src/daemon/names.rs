@@ -55,9 +55,11 @@ impl Learning {
         self.unsaved.as_deref()
     }
 
-    pub(super) fn next(&self, now: Duration) -> Option<Duration> {
+    /// With nobody to ask, no question is due.
+    pub(super) fn next(&self, can_ask: bool, now: Duration) -> Option<Duration> {
         let save = self.names.is_dirty().then(|| self.next_save(now));
-        [self.names.next_due(now), self.whole_at, save].into_iter().flatten().min()
+        let due = if can_ask { self.names.next_due(now) } else { None };
+        [due, self.whole_at, save].into_iter().flatten().min()
     }
 
     /// Asks what is due, and writes what is to be kept.
@@ -102,6 +104,8 @@ impl Learning {
         self.pending.clear();
         (self.whole, self.whole_at, self.refusals) = (false, None, 0);
         self.names.written(&in_force.lives, now);
+        // The kernel has nothing of it: the policy was compiled without.
+        change.removed.clear();
         self.gather(change, Some(&in_force.filter))
     }
 

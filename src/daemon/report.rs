@@ -6,12 +6,17 @@ use crate::resolver::names::{NameReport, State as NameState};
 use serde_json::{Value, json};
 use std::time::Duration;
 
+pub(super) const UNKEPT: &str = "what is in force is not kept for the next start";
+
 /// Everything that is not as it should be, each in a sentence.
-fn degraded(state: &State, names: &[NameReport]) -> Vec<String> {
+fn degraded(state: &State, names: &[NameReport], now: Duration) -> Vec<String> {
     let mut why = Vec::new();
     match &state.in_force {
         None => why.push("nothing is in force".to_owned()),
-        Some(in_force) => why.extend(in_force.held_back.iter().cloned()),
+        Some(in_force) => {
+            why.extend(in_force.held_back.iter().cloned());
+            why.extend(in_force.unkept.iter().map(|error| format!("{UNKEPT}: {error}")));
+        }
     }
     if let Some((_, report)) = state.last.as_ref().filter(|(_, report)| !report.is_good()) {
         why.push(format!("the last change was {}: the files differ from what is in force", report.outcome));
@@ -28,7 +33,7 @@ fn degraded(state: &State, names: &[NameReport]) -> Vec<String> {
         why.push(format!("no names are asked and no packets are logged: {end}"));
     }
     why.extend(state.logging.unlogged().map(|error| format!("packets are not logged: {error}")));
-    if state.drift.is_contested() {
+    if state.drift.is_contested(now) {
         why.push("others keep changing the table inet portgrave".into());
     }
     for name in names {
@@ -49,7 +54,7 @@ fn degraded(state: &State, names: &[NameReport]) -> Vec<String> {
 
 pub(super) fn status(state: &State, now: Duration) -> Value {
     let names = state.learning.report(filter(state), now);
-    let why = degraded(state, &names);
+    let why = degraded(state, &names, now);
     let seconds = |since: Duration| now.saturating_sub(since).as_secs();
     let last = state.last.as_ref().map(|(at, report)| {
         let mut fields = report.json.clone();

@@ -77,8 +77,8 @@ impl State {
     /// The moment at which [`Event::Time`] has something to do.
     pub(super) fn next(&self, now: Duration) -> Duration {
         let machine = self.relearning.due.map(|(_, due)| due);
-        let moments =
-            [self.worker.start_at, machine, self.learning.next(now), self.logging.next(), self.retry_at];
+        let names = self.learning.next(self.worker.ready, now);
+        let moments = [self.worker.start_at, machine, names, self.logging.next(), self.retry_at];
         moments.into_iter().flatten().fold(self.drift.next(), Duration::min)
     }
 
@@ -156,11 +156,7 @@ impl State {
             FromWorker::Ready(raised) => {
                 self.worker.ready = true;
                 let message = format!("names are asked by a process of uid {}", raised.uid);
-                let mut actions = vec![Action::Log(Entry::info(message))];
-                if self.in_force.as_ref().is_some_and(|in_force| in_force.asks_as != raised.uid) {
-                    actions.push(Action::Relearn(Cause::Machine(Machine::Worker)));
-                }
-                actions
+                vec![Action::Log(Entry::info(message))]
             }
             FromWorker::Refused { reason } => {
                 vec![Action::Log(Entry::error(format!("no names can be asked: {reason}")))]
@@ -238,6 +234,8 @@ impl State {
             Cause::Machine(_) | Cause::Names => {
                 self.outdated = (!report.is_good()).then(|| report.text.trim_end().to_owned());
             }
+            // What was refused before is the last that somebody asked for.
+            Cause::Management => {}
             Cause::Files | Cause::Hangup | Cause::Client(_) => {
                 self.outdated = None;
                 self.last = Some((now, report));
@@ -256,7 +254,11 @@ impl State {
         let servers = self.in_force.as_ref().map(|before| before.servers.clone());
         let same_servers = servers.is_none_or(|before| before == in_force.servers);
         let same_log = self.in_force.as_ref().is_some_and(|before| before.log_group == in_force.log_group);
-        let actions = self.learning.want(&in_force, same_servers, now);
+        let mut actions = self.learning.want(&in_force, same_servers, now);
+        let unkept = self.in_force.as_ref().and_then(|before| before.unkept.as_ref());
+        if let Some(error) = in_force.unkept.as_ref().filter(|error| unkept != Some(*error)) {
+            actions.push(Action::Log(Entry::error(format!("{}: {error}", report::UNKEPT))));
+        }
         self.drift.intact();
         self.in_force = Some(in_force);
         let mut worker = if same_log && self.worker.running { Vec::new() } else { self.renew_worker(now) };
@@ -340,6 +342,9 @@ fn said_of(cause: &Cause, report: &Report) -> Vec<Action> {
     let why = match cause {
         Cause::Start => "the policy in force before the start",
         Cause::Files => "the files at the start",
+        Cause::Management => {
+            "neither a generation nor sound files: the built-in policy management is in force"
+        }
         Cause::Hangup => "reload (SIGHUP)",
         Cause::Client(_) => "asked over the control socket",
         Cause::Machine(machine) => machine.as_str(),
@@ -350,7 +355,8 @@ fn said_of(cause: &Cause, report: &Report) -> Vec<Action> {
         return Vec::new();
     }
     let message = format!("{}: {why}", report.outcome);
-    let line = if report.is_good() { Entry::info(message) } else { Entry::error(message) };
+    let good = report.is_good() && *cause != Cause::Management;
+    let line = if good { Entry::info(message) } else { Entry::error(message) };
     let line = match report.generation {
         Some(number) => line.of_generation(number),
         None => line,

@@ -80,12 +80,12 @@ fn one_batch_will_do(plan: &Plan, want: &Ruleset, have: &Ruleset) -> bool {
             // All goes, and most of it comes again.
             Op::FlushSet { .. } => return false,
             Op::AddRule { rule, .. } => {
-                rules.push((role(rule, ""), Course::Comes));
+                rules.push((role(want, rule, ""), Course::Comes));
                 continue;
             }
             Op::DeleteRule { chain, handle } => {
                 let rule = have.chains[chain].rules.iter().find(|rule| rule.handle == Some(*handle));
-                rules.push((rule.map_or(Role::Other, |rule| role(rule, "")), Course::Goes));
+                rules.push((rule.map_or(Role::Other, |rule| role(have, rule, "")), Course::Goes));
                 continue;
             }
             Op::AddTable
@@ -102,23 +102,52 @@ fn one_batch_will_do(plan: &Plan, want: &Ruleset, have: &Ruleset) -> bool {
     let alone = rules.is_empty()
         && sets.len() == 1
         && sets.iter().all(|(set, _)| ask(set).iter().all(|all| all.len() < 2));
-    let of_sets = sets
-        .iter()
-        .flat_map(|(set, course)| ask(set).concat().into_iter().map(|rule| (role(rule, set), *course)));
+    let roles = |set: &str| {
+        let [of_want, of_have] = ask(set);
+        let of =
+            |ruleset, rules: &[&Rule]| rules.iter().map(|rule| role(ruleset, rule, set)).collect::<Vec<_>>();
+        [of(want, of_want), of(have, of_have)].concat()
+    };
+    let of_sets = sets.iter().flat_map(|(set, course)| roles(set).into_iter().map(|role| (role, *course)));
     let courses: BTreeSet<(Role, Course)> = of_sets.chain(rules.iter().copied()).collect();
     let one_way = courses.len() < 2 && courses.iter().all(|(role, _)| *role != Role::Other);
     sets.is_empty() || alone || one_way
 }
 
 /// What becomes of the packets that a rule matches, if it matches more of them the more the set holds.
-fn role(rule: &Rule, set: &str) -> Role {
+fn role(ruleset: &Ruleset, rule: &Rule, set: &str) -> Role {
     let inverts = |expr: &Expr| matches!(expr, Expr::Lookup { invert: true, .. }) && expr.set() == Some(set);
-    match rule.exprs.last() {
-        Some(_) if rule.exprs.iter().any(inverts) => Role::Other,
-        Some(Expr::Verdict(Verdict::Accept)) => Role::Pass,
-        Some(Expr::Verdict(Verdict::Drop)) => Role::Drop,
+    let mut roles = BTreeSet::new();
+    fates(ruleset, rule, &mut roles);
+    match roles.first() {
+        Some(role) if roles.len() == 1 && !rule.exprs.iter().any(inverts) => *role,
         _ => Role::Other,
     }
+}
+
+/// What can become of the packets that a rule matches, in the chains that it leads to as well: one that logs, say.
+fn fates(ruleset: &Ruleset, rule: &Rule, found: &mut BTreeSet<Role>) {
+    let of = |chain: &String| ruleset.chains.get(chain).map_or(&[][..], |chain| &chain.rules);
+    match rule.exprs.last() {
+        Some(Expr::Verdict(Verdict::Accept)) => drop(found.insert(Role::Pass)),
+        Some(Expr::Verdict(Verdict::Drop)) => drop(found.insert(Role::Drop)),
+        // What no rule of it takes comes back.
+        Some(Expr::Verdict(Verdict::Jump(chain))) => {
+            of(chain).iter().for_each(|rule| fates(ruleset, rule, found))
+        }
+        Some(Expr::Verdict(Verdict::Goto(chain))) => {
+            let rules = of(chain);
+            rules.iter().for_each(|rule| fates(ruleset, rule, found));
+            if !rules.last().is_some_and(|last| last.exprs.iter().all(matches_all)) {
+                found.insert(Role::Other);
+            }
+        }
+        _ => drop(found.insert(Role::Other)),
+    }
+}
+
+fn matches_all(expr: &Expr) -> bool {
+    matches!(expr, Expr::Object { .. } | Expr::Log { .. } | Expr::Verdict(_))
 }
 
 /// Sets that a rule is to find whole, as they were or as they will be.

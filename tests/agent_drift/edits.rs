@@ -1,6 +1,6 @@
 //! What others may do to the table, in nft's words.
 
-use super::table::Table;
+use crate::lab::table::Table;
 
 /// One edit, and the words that the journal must have for it.
 pub struct Edit {
@@ -34,7 +34,7 @@ pub const TABLES: &[Edit] = &[
     end(
         "an empty table in its place",
         |_| "delete table inet portgrave\nadd table inet portgrave\n".into(),
-        &["chain deleted: input"],
+        &["the table was emptied"],
     ),
     edit(
         "another priority of a base chain",
@@ -48,7 +48,7 @@ pub const TABLES: &[Edit] = &[
 ];
 
 pub const CHAINS: &[Edit] = &[
-    edit("accept all", |_| our("insert rule", "input accept"), &["rule added to input"]),
+    edit("accept all", |_| our("insert rule", "input accept"), &["rule added to input", ": accept"]),
     edit(
         "a rule deleted",
         |table| our("delete rule", &format!("input handle {}", table.handle("input", &["in.state"]))),
@@ -138,7 +138,6 @@ pub const FLUSHES: &[Edit] = &[
         |table| of_set(table, "flush set", "list4.few", ""),
         &["elements deleted from list4.few", "93.184.20.2"],
     ),
-    edit("a list of thousands", |table| of_set(table, "flush set", "list4.many", ""), &["list4.many"]),
     edit(
         "what names may never stand for",
         |table| of_set(table, "flush set", "never4", ""),
@@ -200,16 +199,26 @@ pub const DELETED: &[Edit] = &[
         &["elements deleted from list4.few", "93.184.20.4"],
     ),
     edit(
-        "of a list of thousands",
-        |table| of_set(table, "delete element", "list4.many", "{ 93.185.1.2 }"),
-        &["list4.many"],
-    ),
-    edit(
         "another verdict in a map",
         |table| {
-            of_set(table, "delete element", "in.state", "{ established }")
-                + &of_set(table, "add element", "in.state", "{ established : goto in.invalid }")
+            of_set(table, "delete element", "in.family", "{ ipv4 }")
+                + &of_set(table, "add element", "in.family", "{ ipv4 : goto in6.other }")
         },
-        &["in.state"],
+        &["in.family: ipv4 : goto in6.other", "in.family: ipv4 : goto in4.other"],
+    ),
+];
+
+/// Of a list that is too large to be read.
+pub const LARGE: &[Edit] = &[
+    edit("all", |table| of_set(table, "flush set", "list4.many", ""), &["elements deleted from list4.many"]),
+    edit(
+        "one more",
+        |table| of_set(table, "add element", "list4.many", "{ 93.184.66.9 }"),
+        &["elements added to list4.many"],
+    ),
+    edit(
+        "one less",
+        |table| of_set(table, "delete element", "list4.many", "{ 93.185.1.2 }"),
+        &["elements deleted from list4.many"],
     ),
 ];

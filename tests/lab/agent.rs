@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 pub struct Site {
     dir: PathBuf,
     name: String,
+    /// Further arguments of `run`.
+    pub arguments: Vec<String>,
 }
 
 impl Site {
@@ -32,7 +34,7 @@ impl Site {
     }
 
     pub fn named(lab: &Lab, name: &str, settings: &str) -> Self {
-        let site = Self { dir: lab.dir.path().join(name), name: name.to_owned() };
+        let site = Self { dir: lab.dir.path().join(name), name: name.to_owned(), arguments: Vec::new() };
         for part in ["vendor", "policy.d", "state", "run"] {
             std::fs::create_dir_all(site.dir.join(part)).expect("a directory of the test's own");
         }
@@ -159,6 +161,7 @@ impl<'a> Daemon<'a> {
             command.env("JOURNAL_STREAM", format!("{}:{}", found.st_dev, found.st_ino));
         }
         command
+            .args(&site.arguments)
             .env("NOTIFY_SOCKET", &socket)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -212,13 +215,37 @@ impl<'a> Daemon<'a> {
 
     /// Its children: the worker.
     pub fn children(&self) -> Vec<Pid> {
-        let all = processes();
-        let daemon = all.iter().find(|process| process.inner == self.pid().as_raw());
-        let outer = daemon.unwrap_or_else(|| panic!("the daemon is not in /proc")).outer;
-        all.iter()
-            .filter(|process| process.parent == outer)
-            .map(|process| Pid::from_raw(process.inner))
-            .collect()
+        self.tree().iter().skip(1).map(|process| Pid::from_raw(process.inner)).collect()
+    }
+
+    /// The daemon and its children.
+    fn tree(&self) -> Vec<Process> {
+        let (daemon, others): (Vec<Process>, Vec<Process>) =
+            processes().into_iter().partition(|process| process.inner == self.pid().as_raw());
+        let outer = daemon.first().unwrap_or_else(|| panic!("the daemon is not in /proc")).outer;
+        daemon.into_iter().chain(others.into_iter().filter(|process| process.parent == outer)).collect()
+    }
+
+    /// The memory of the daemon and its children, each page shared out among those that map it (PSS), in KiB.
+    pub fn memory(&self) -> u64 {
+        let all = self.tree();
+        let of = |process: &Process| {
+            let path = format!("/proc/{}/smaps_rollup", process.outer);
+            let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+            let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).expect("a sum");
+            line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number")
+        };
+        all.iter().map(of).sum()
+    }
+
+    /// The time that the daemon and its children have computed, in all.
+    pub fn computed(&self) -> Duration {
+        let of = |process: &Process| {
+            let path = format!("/proc/{}/schedstat", process.outer);
+            let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+            text.split_whitespace().next().and_then(|word| word.parse::<u64>().ok()).expect("nanoseconds")
+        };
+        Duration::from_nanos(self.tree().iter().map(of).sum())
     }
 
     /// The CPU time that daemon and worker have used, in the user's code and in the kernel's.
@@ -254,7 +281,7 @@ impl<'a> Daemon<'a> {
         self.end();
     }
 
-    fn end(&self) -> ExitStatus {
+    pub fn end(&self) -> ExitStatus {
         let start = Instant::now();
         loop {
             if let Some(status) =

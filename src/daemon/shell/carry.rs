@@ -36,7 +36,7 @@ impl Hands {
         let changed = |changed| vec![Event::Changed(Box::new(changed))];
         match action {
             Action::Reload(cause) => changed(self.engine.reload(cause, lives(state))),
-            Action::Manage => changed(self.engine.management(Cause::Files)),
+            Action::Manage => changed(self.engine.management(Cause::Management)),
             Action::Take(client, handed) => changed(self.take(client, handed, state)),
             Action::Relearn(cause) => changed(self.engine.relearn(cause, lives(state))),
             Action::Add(lives) => {

@@ -7,6 +7,7 @@ use crate::daemon::event::{Event, Machine, Signal};
 use crate::host::clock;
 use crate::host::links::Links;
 use crate::host::watch::{Watch, Watched};
+use crate::worker::FromWorker;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -67,8 +68,8 @@ impl Sources {
         if watch {
             events.extend(self.watched());
         }
-        if links && self.links.changed().unwrap_or(true) {
-            events.push(Event::Machine(Machine::Interfaces));
+        if links {
+            events.extend(self.linked());
         }
         let of_clients = ready.get(5..).unwrap_or_default();
         for incoming in hands.server.advance(of_clients, clock::since_boot()) {
@@ -104,6 +105,21 @@ impl Sources {
                 vec![false; places.len()]
             }
         }
+    }
+
+    /// A socket that fails is opened anew, and what it had to say is asked.
+    fn linked(&mut self) -> Option<Event> {
+        match self.links.changed() {
+            Ok(false) => return None,
+            Ok(true) => {}
+            Err(error) => {
+                tracing::error!("changes of interfaces cannot be listened to: {error}");
+                if let Ok(links) = Links::open() {
+                    self.links = links;
+                }
+            }
+        }
+        Some(Event::Machine(Machine::Interfaces))
     }
 
     fn watched(&mut self) -> Vec<Event> {
@@ -157,8 +173,9 @@ fn heard(hands: &mut Hands) -> Vec<Event> {
         let received = worker.flush().and_then(|()| worker.receive());
         match received {
             Ok(Some(message)) => {
-                if let crate::worker::FromWorker::Ready(raised) = &message {
-                    hands.engine.asks_as = Some(raised.uid);
+                if is_another_user(&message, hands.engine.asks_as()) {
+                    events.extend(hands.worker_gone("it runs as another user than it should".into()));
+                    break;
                 }
                 events.push(Event::Worker(message));
             }
@@ -170,6 +187,11 @@ fn heard(hands: &mut Hands) -> Vec<Event> {
         }
     }
     events
+}
+
+/// The rules let out the queries of one user alone.
+fn is_another_user(message: &FromWorker, asks_as: u32) -> bool {
+    matches!(message, FromWorker::Ready(raised) if raised.uid != asks_as)
 }
 
 fn asked(incoming: Incoming, hands: &mut Hands) -> Vec<Event> {

@@ -1,23 +1,21 @@
 //! A site whose table has every kind of set, and that table without what moves by itself.
 
-use crate::lab::agent::{head, web};
-use crate::lab::samples::{NAME, both_act, resolver};
-use crate::lab::{Lab, SERVERS, Site};
+use super::agent::{head, web};
+use super::samples::{NAME, both_act, resolver};
+use super::{Lab, SERVERS, Site};
 use crate::rig::Ns;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-/// Addresses of the large list: every other one, so that no two are one prefix.
-pub const LARGE: u32 = 20_000;
-
-/// A server that gives addresses for so many seconds, and rules by a name, by addresses, and by lists of 5 and of [`LARGE`].
-pub fn site(lab: &Lab, ttl: u32) -> Site {
+/// A server that gives addresses for so many seconds, and rules by a name, by addresses, by a list of 5 and by one of `many`.
+pub fn site(lab: &Lab, ttl: u32, many: u32) -> Site {
     let server = lab.serve(&SERVERS[..1])[0];
     let site = Site::new(lab, &resolver(&[server], ""));
     lab.dns.set(NAME, both_act(1, ttl));
     let few: String = (1..=5).map(|n| format!("93.184.20.{}\n", 2 * n)).collect();
-    let many = (0..LARGE).map(|n| 2 * n).fold(String::new(), |mut text, n| {
+    // Every other one, so that no two are one prefix.
+    let many = (0..many).map(|n| 2 * n).fold(String::new(), |mut text, n| {
         writeln!(text, "93.185.{}.{}", n >> 8, n & 255).expect("to write into memory");
         text
     });
@@ -93,19 +91,22 @@ impl Table {
             .unwrap_or_else(|| panic!("no counter {counter}"))
     }
 
+    /// The parts that another has otherwise.
+    pub fn changed(&self, other: &Self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.parts.keys().chain(other.parts.keys()).collect();
+        let different = names.into_iter().filter(|name| self.parts.get(*name) != other.parts.get(*name));
+        different.cloned().collect()
+    }
+
     /// How another differs from this one.
     pub fn differences(&self, other: &Self) -> Vec<String> {
-        let names: std::collections::BTreeSet<&String> =
-            self.parts.keys().chain(other.parts.keys()).collect();
-        let different = names.into_iter().filter(|name| self.parts.get(*name) != other.parts.get(*name));
         let short = |value: Option<&Value>| {
             value.map_or("nothing".into(), Value::to_string).chars().take(2_000).collect::<String>()
         };
-        different
-            .map(|name| {
-                format!("{name}: {}\n    now {}", short(self.parts.get(name)), short(other.parts.get(name)))
-            })
-            .collect()
+        let one = |name: &String| {
+            format!("{name}: {}\n    now {}", short(self.parts.get(name)), short(other.parts.get(name)))
+        };
+        self.changed(other).iter().map(one).collect()
     }
 
     fn all<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> + 'a {
