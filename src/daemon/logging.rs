@@ -85,7 +85,11 @@ impl Logging {
 
     /// What the kernel's counters say. A counter that was made anew begins at nothing.
     pub(super) fn counted(&mut self, held_back: u64, now: Duration) -> Vec<Action> {
-        let before = self.held_back.replace(held_back).unwrap_or(held_back);
+        let Some(before) = self.held_back.replace(held_back) else {
+            // What is held back for a peer that was noisy before has no line that would bring a count.
+            self.count_at.get_or_insert(now + COUNT_EVERY);
+            return Vec::new();
+        };
         let more = held_back.checked_sub(before).unwrap_or(held_back) + std::mem::take(&mut self.lost);
         if more == 0 {
             return Vec::new();
@@ -111,32 +115,36 @@ mod tests {
         // What an earlier process has left.
         assert!(matches!(logging.begins(None, at(0))[..], [Action::CountHeldBack]));
         assert!(logging.counted(7, at(0)).is_empty());
-        assert!(logging.time(at(5)).is_empty() && logging.next().is_none());
-        logging.logged(Vec::new(), 3, |_| None, at(5));
-        assert_eq!(logging.next(), Some(at(15)));
-        assert!(matches!(logging.time(at(15))[..], [Action::CountHeldBack]));
-        assert_eq!(logging.counted(100, at(15)).len(), 1);
+        assert!(matches!(logging.time(at(10))[..], [Action::CountHeldBack]));
+        assert!(logging.counted(7, at(10)).is_empty());
+        assert!(logging.time(at(15)).is_empty() && logging.next().is_none());
+        logging.logged(Vec::new(), 3, |_| None, at(15));
         assert_eq!(logging.next(), Some(at(25)));
-        assert_eq!(logging.time(at(25)).len(), 1);
-        assert!(logging.counted(100, at(25)).is_empty() && logging.next().is_none());
-        logging.logged(Vec::new(), 0, |_| None, at(30));
-        assert_eq!(logging.counted(40, at(40)).len(), 1);
+        assert!(matches!(logging.time(at(25))[..], [Action::CountHeldBack]));
+        assert_eq!(logging.counted(107, at(25)).len(), 1);
+        assert_eq!(logging.next(), Some(at(35)));
+        assert_eq!(logging.time(at(35)).len(), 1);
+        assert!(logging.counted(107, at(35)).is_empty() && logging.next().is_none());
+        logging.logged(Vec::new(), 0, |_| None, at(40));
+        assert_eq!(logging.counted(40, at(50)).len(), 1);
     }
 
     #[test]
     fn a_log_that_cannot_be_read_is_said_once_and_tried_until_it_can_be() {
         let mut logging = Logging::default();
         logging.counted(0, at(0));
-        assert!(matches!(logging.begins(Some("taken".into()), at(1))[..], [Action::Log(_)]));
-        assert_eq!((logging.unlogged(), logging.next()), (Some("taken"), Some(at(11))));
-        assert!(matches!(logging.time(at(11))[..], [Action::TryLog]));
-        assert!(logging.begins(Some("taken".into()), at(12)).is_empty());
-        assert_eq!(logging.next(), Some(at(22)));
-        logging.try_soon(at(13));
-        assert_eq!(logging.next(), Some(at(13)));
-        assert!(matches!(logging.begins(None, at(22))[..], [Action::Log(_)]));
-        assert_eq!((logging.unlogged(), logging.next()), (None, None));
+        logging.time(at(10));
+        logging.counted(0, at(10));
+        assert!(matches!(logging.begins(Some("taken".into()), at(11))[..], [Action::Log(_)]));
+        assert_eq!((logging.unlogged(), logging.next()), (Some("taken"), Some(at(21))));
+        assert!(matches!(logging.time(at(21))[..], [Action::TryLog]));
+        assert!(logging.begins(Some("taken".into()), at(22)).is_empty());
+        assert_eq!(logging.next(), Some(at(32)));
         logging.try_soon(at(23));
-        assert!(logging.begins(None, at(30)).is_empty() && logging.next().is_none());
+        assert_eq!(logging.next(), Some(at(23)));
+        assert!(matches!(logging.begins(None, at(32))[..], [Action::Log(_)]));
+        assert_eq!((logging.unlogged(), logging.next()), (None, None));
+        logging.try_soon(at(33));
+        assert!(logging.begins(None, at(40)).is_empty() && logging.next().is_none());
     }
 }

@@ -269,7 +269,7 @@ impl State {
 
     /// Another worker, with the socket of the log that is in force; the names that were being asked are asked again.
     fn renew_worker(&mut self, now: Duration) -> Vec<Action> {
-        let mut actions = self.worker.renew(now);
+        let mut actions = self.worker.renew();
         if actions.len() > 1 {
             actions.extend(self.learning.worker_ended(now));
         }
@@ -392,10 +392,9 @@ impl WorkerState {
     }
 
     /// One that runs is ended, for it listens to another group of the kernel's log; the next is started.
-    fn renew(&mut self, now: Duration) -> Vec<Action> {
+    fn renew(&mut self) -> Vec<Action> {
         if std::mem::replace(&mut self.running, false) {
             self.ready = false;
-            self.start_at = Some(now);
             return vec![Action::StopWorker, Action::StartWorker];
         }
         if self.start_at.is_some() { Vec::new() } else { vec![Action::StartWorker] }
