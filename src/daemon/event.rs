@@ -15,7 +15,10 @@ pub(super) enum Event {
     Time,
     Signal(Signal),
     Worker(FromWorker),
-    WorkerStarted,
+    WorkerStarted {
+        /// Why it does not read the kernel's log, where it should.
+        unlogged: Option<String>,
+    },
     /// It ended, or could not be started.
     WorkerEnded(String),
     /// The machine is not what it was.
@@ -41,6 +44,8 @@ pub(super) enum Event {
     Saved(Result<(), String>),
     /// How many packets the kernel has not logged.
     HeldBack(u64),
+    /// The kernel's log could be read, had another worker its socket.
+    LogFree,
 }
 
 /// Addresses of names, each with what is left of its life.

@@ -32,6 +32,7 @@ fn degraded(state: &State, names: &[NameReport], now: Duration) -> Vec<String> {
         let end = state.worker.last_end.as_deref().unwrap_or("it has not started yet");
         why.push(format!("no names are asked and no packets are logged: {end}"));
     }
+    why.extend(state.logging.unlogged().map(|error| format!("packets are not logged: {error}")));
     if state.drift.is_contested(now) {
         why.push("others keep changing the table inet portgrave".into());
     }

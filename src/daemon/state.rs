@@ -31,7 +31,7 @@ pub(super) struct State {
     pub(super) outdated: Option<String>,
     pub(super) started: Duration,
     relearning: Relearning,
-    logging: Logging,
+    pub(super) logging: Logging,
     /// Nothing is in force: the files are tried again then.
     retry_at: Option<Duration>,
     /// What the service manager was told last.
@@ -88,11 +88,13 @@ impl State {
             Event::Signal(Signal::Reload) => {
                 vec![Action::Tell(Notice::Reloading), Action::Reload(Cause::Hangup)]
             }
-            Event::Signal(Signal::Stop) => vec![Action::Tell(Notice::Stopping), Action::Save, Action::Stop],
+            Event::Signal(Signal::Stop) => {
+                vec![Action::Tell(Notice::Stopping), Action::CountHeldBack, Action::Save, Action::Stop]
+            }
             Event::Worker(message) => self.heard(message, now),
-            Event::WorkerStarted => {
+            Event::WorkerStarted { unlogged } => {
                 self.worker.started(now);
-                Vec::new()
+                self.logging.begins(unlogged, now)
             }
             Event::WorkerEnded(why) => self.worker_ended(why, now),
             Event::Machine(what) => self.machine_changed(what, now),
@@ -111,6 +113,7 @@ impl State {
             Event::Repaired(repaired) => self.repaired(repaired, now),
             Event::Saved(saved) => self.learning.saved(saved),
             Event::HeldBack(count) => self.logging.counted(count, now),
+            Event::LogFree => self.renew_worker(now),
         }
     }
 
@@ -258,12 +261,19 @@ impl State {
         }
         self.drift.intact();
         self.in_force = Some(in_force);
-        let mut worker = if same_log && self.worker.running { Vec::new() } else { self.worker.renew(now) };
-        if worker.len() > 1 {
-            worker.extend(self.learning.worker_ended(now));
-        }
+        let mut worker = if same_log && self.worker.running { Vec::new() } else { self.renew_worker(now) };
+        self.logging.try_soon(now);
         worker.extend(actions);
         worker
+    }
+
+    /// Another worker, with the socket of the log that is in force; the names that were being asked are asked again.
+    fn renew_worker(&mut self, now: Duration) -> Vec<Action> {
+        let mut actions = self.worker.renew();
+        if actions.len() > 1 {
+            actions.extend(self.learning.worker_ended(now));
+        }
+        actions
     }
 
     fn added(&mut self, lives: &Lives, outcome: Adding, now: Duration) -> Vec<Action> {
@@ -382,10 +392,9 @@ impl WorkerState {
     }
 
     /// One that runs is ended, for it listens to another group of the kernel's log; the next is started.
-    fn renew(&mut self, now: Duration) -> Vec<Action> {
+    fn renew(&mut self) -> Vec<Action> {
         if std::mem::replace(&mut self.running, false) {
             self.ready = false;
-            self.start_at = Some(now);
             return vec![Action::StopWorker, Action::StartWorker];
         }
         if self.start_at.is_some() { Vec::new() } else { vec![Action::StartWorker] }

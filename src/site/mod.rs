@@ -13,7 +13,7 @@ mod report;
 pub use change::{Changed, Failure, change, change_unkept};
 pub use context::{Context, Unsound};
 pub use lists::GivenLists;
-pub use load::{Loaded, given, load};
+pub use load::{Loaded, given, load, settings};
 pub use report::{Report, facts_of, is_management};
 
 use std::path::PathBuf;
