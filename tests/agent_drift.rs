@@ -34,7 +34,7 @@ fn learnt<'a>(lab: &'a Lab, site: &'a Site) -> Daemon<'a> {
     let daemon = site.run(&lab.gw);
     let [v4, v6] = both(1);
     daemon.holds(&[&v4, &v6]);
-    daemon.line(&["applied: the user that names are asked as"], 1);
+    daemon.line(&["names are asked by a process"], 1);
     daemon
 }
 
@@ -242,7 +242,7 @@ fn addresses_that_are_learnt_are_not_taken_for_changes_of_others() {
         let lab = Lab::new();
         let site = short_lives(&lab);
         let daemon = site.run(&lab.gw);
-        daemon.line(&["applied: the user that names are asked as"], 1);
+        daemon.line(&["names are asked by a process"], 1);
         let wire = Wire::of(&daemon);
         let looks_before = wire.looks();
         wire.until("many batches of addresses", |wire| wire.batches() >= 10);
@@ -257,7 +257,7 @@ fn addresses_that_end_while_others_commit_are_not_taken_for_changes() {
         let lab = Lab::new();
         let site = short_lives(&lab);
         let daemon = site.run(&lab.gw);
-        daemon.line(&["applied: the user that names are asked as"], 1);
+        daemon.line(&["names are asked by a process"], 1);
         let wire = Wire::of(&daemon);
         let _busy = busy(&lab);
         wire.until("looks while addresses come and go", |wire| wire.looks() >= looks());
