@@ -25,7 +25,10 @@ fn steps_of_the_wall_clock_by_ten_years_change_nothing() {
     isolated("steps_of_the_wall_clock_by_ten_years_change_nothing", || {
         let lab = Lab::new();
         let server = lab.serve(&SERVERS[..1])[0];
-        let mut site = Site::new(&lab, &resolver(&[server], "ttl-floor = \"1s\"\ngrace = \"1m\"\nmin-interval = \"1s\"\n"));
+        let mut site = Site::new(
+            &lab,
+            &resolver(&[server], "ttl-floor = \"1s\"\ngrace = \"1m\"\nmin-interval = \"1s\"\n"),
+        );
         lab.dns.set(NAME, both_act(1, 2));
         site.policy_for(&[NAME]);
         let off = site.path("off");
