@@ -5,6 +5,8 @@
 //! that once did. If the process dies of a text, `texts-now.toml` in the target's temporary directory has it.
 #![cfg(feature = "kernel")]
 
+#[path = "texts/compiled.rs"]
+mod compiled;
 #[path = "texts/generate.rs"]
 mod generate;
 #[path = "texts/judge.rs"]

@@ -96,7 +96,7 @@ pub struct Sealed {
 
 impl Sealed {
     /// Takes the file with this number of a request.
-    pub(super) fn check(number: usize, descriptor: &OwnedFd) -> Result<Self, HandedError> {
+    pub fn check(number: usize, descriptor: &OwnedFd) -> Result<Self, HandedError> {
         let wanted =
             SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SEAL;
         // Other files than memfds have no seals: an error, or the seal that forbids seals alone.

@@ -400,3 +400,6 @@ impl WorkerState {
         if self.start_at.is_some() { Vec::new() } else { vec![Action::StartWorker] }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,18 +92,18 @@ pub enum Unfit {
 }
 
 /// What can be sent: a form, and a check of what the form alone does not say.
-pub(super) trait Message: Serialize + DeserializeOwned {
+pub trait Message: Serialize + DeserializeOwned {
     fn check(&self) -> Result<(), Unfit>;
 }
 
-pub(super) fn encode<M: Message>(message: &M) -> Result<Vec<u8>, Unfit> {
+pub fn encode<M: Message>(message: &M) -> Result<Vec<u8>, Unfit> {
     message.check()?;
     let packet = serde_json::to_vec(message).map_err(|_| Unfit::Unreadable(0))?;
     fits(&packet)?;
     Ok(packet)
 }
 
-pub(super) fn decode<M: Message>(packet: &[u8]) -> Result<M, Unfit> {
+pub fn decode<M: Message>(packet: &[u8]) -> Result<M, Unfit> {
     fits(packet)?;
     let message: M = serde_json::from_slice(packet).map_err(|error| Unfit::Unreadable(error.column()))?;
     message.check()?;

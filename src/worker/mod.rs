@@ -16,5 +16,5 @@ mod walls;
 pub use backoff::Backoff;
 pub use child::run;
 pub use handle::{Problem, Refusal, Worker};
-pub use message::{FromWorker, Landlock, Raised, ToWorker, Unfit};
+pub use message::{FromWorker, Landlock, Message, Raised, ToWorker, Unfit, decode, encode};
 pub use user::uid;

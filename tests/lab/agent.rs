@@ -25,6 +25,8 @@ pub struct Site {
     name: String,
     /// Further arguments of `run`.
     pub arguments: Vec<String>,
+    /// Further variables of its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Site {
@@ -34,7 +36,12 @@ impl Site {
     }
 
     pub fn named(lab: &Lab, name: &str, settings: &str) -> Self {
-        let site = Self { dir: lab.dir.path().join(name), name: name.to_owned(), arguments: Vec::new() };
+        let site = Self {
+            dir: lab.dir.path().join(name),
+            name: name.to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        };
         for part in ["vendor", "policy.d", "state", "run"] {
             std::fs::create_dir_all(site.dir.join(part)).expect("a directory of the test's own");
         }
@@ -162,6 +169,7 @@ impl<'a> Daemon<'a> {
         }
         command
             .args(&site.arguments)
+            .envs(site.environment.iter().map(|(name, value)| (name, value)))
             .env("NOTIFY_SOCKET", &socket)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

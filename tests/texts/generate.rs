@@ -2,11 +2,6 @@
 
 use crate::numbers::Random;
 
-/// The layer below every text: what it replaces and overrides.
-pub const VENDOR: &str = "language = 1\n\n[features]\nvendor-switch = true\n\n[hosts]\nvendor-group = [\"192.0.2.77\"]\n\n\
-                          [[rule]]\nname = \"vendor-rule\"\ndirection = \"both\"\nports = [\"tcp/4444\"]\n\
-                          peers = \"@vendor-group\"\n";
-
 /// How much of the language a text may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breadth {

@@ -1,0 +1,3 @@
+//! What several targets hold their findings against.
+
+pub mod names;
