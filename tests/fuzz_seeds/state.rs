@@ -18,7 +18,7 @@ const POLICY: &str = "language = 1\n[hosts]\nmirrors = [\"a.example\", \"192.0.2
                       blocked = { members = [], file = \"/lists/blocked.txt\" }\n\
                       [[rule]]\nname = \"ssh-in\"\ndirection = \"in\"\nservice = \"ssh\"\npeers = [\"192.0.2.0/24\"]\n\
                       [[rule]]\nname = \"mirrors-out\"\ndirection = \"out\"\nports = [\"tcp/443\"]\npeers = \"@mirrors\"\n\
-                      [[rule]]\nname = \"blocked\"\naction = \"deny\"\ndirection = \"both\"\nports = \"any\"\npeers = \"@blocked\"\n";
+                      [[rule]]\nname = \"blocked\"\naction = \"deny\"\ndirection = \"both\"\nports = [\"any\"]\npeers = \"@blocked\"\n";
 
 pub fn files() -> Seeds {
     let directory = tempfile::tempdir().expect("a directory");
