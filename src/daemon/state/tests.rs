@@ -74,6 +74,7 @@ fn word(action: &Action) -> String {
         Action::Log(_) => "info".into(),
         Action::Stop => "stop".into(),
         Action::CountHeldBack => "count".into(),
+        Action::TryLog => "try log".into(),
     }
 }
 
@@ -97,7 +98,7 @@ fn ready() -> Event {
 fn running() -> State {
     let mut state = State::new(1, at(0));
     state.step(changed(Cause::Start, "applied", Some(in_force())), at(0));
-    state.step(Event::WorkerStarted, at(0));
+    state.step(Event::WorkerStarted { unlogged: None }, at(0));
     state.step(ready(), at(0));
     state.step(Event::Time, at(0));
     state
@@ -113,10 +114,10 @@ fn answered(address: &str) -> Event {
 /// Has learnt an address that is to go to the kernel, and gives it.
 fn to_be_added(state: &mut State, address: &str, now: Duration) -> Lives {
     state.step(answered(address), now);
-    let adds = state.turn_ends(now).into_iter().find_map(|action| match action {
-        Action::Add(lives) => Some(lives),
-        _ => None,
-    });
+    let adds = state
+        .turn_ends(now)
+        .into_iter()
+        .find_map(|action| if let Action::Add(lives) = action { Some(lives) } else { None });
     adds.expect("an address is added")
 }
 
@@ -126,7 +127,7 @@ fn nobody_is_asked_before_the_rules_are_in_force_and_the_worker_is_ready() {
     assert!(step(&mut state, Event::Time, at(0)).is_empty());
     let started = step(&mut state, changed(Cause::Start, "applied", Some(in_force())), at(0));
     assert_eq!(started, ["start worker", "reload", "ready"]);
-    step(&mut state, Event::WorkerStarted, at(0));
+    step(&mut state, Event::WorkerStarted { unlogged: None }, at(0));
     assert!(step(&mut state, Event::Time, at(1)).is_empty());
     step(&mut state, ready(), at(1));
     assert_eq!(step(&mut state, Event::Time, at(1)), ["ask V4", "ask V6"]);
@@ -145,7 +146,7 @@ fn a_worker_that_ends_is_started_again_ever_later_and_asked_again() {
         now += at(wait);
         assert!(state.next(now) <= now, "the loop wakes for it");
         assert!(step(&mut state, Event::Time, now).contains(&"start worker".to_owned()), "{wait}");
-        step(&mut state, Event::WorkerStarted, now);
+        step(&mut state, Event::WorkerStarted { unlogged: None }, now);
         step(&mut state, ready(), now);
     }
     let asked = step(&mut state, Event::Time, now + at(30));
