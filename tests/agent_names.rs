@@ -71,10 +71,10 @@ fn every_row_of_the_failure_table_shows_in_the_sets_of_both_families() {
         let held: Vec<String> = (0..table.len()).chain([50]).flat_map(both).collect();
         daemon.holds(&held.iter().map(String::as_str).collect::<Vec<_>>()).all_end_within(NATURAL);
 
-        for (what, act, fate, _) in table.iter().filter(|(_, _, fate, _)| *fate != Fate::Renewed) {
+        for (what, act, ..) in table.iter().filter(|(_, _, fate, _)| *fate != Fate::Renewed) {
             lab.dns.set(&name(what), act.clone());
-            assert!(*fate != Fate::Renewed);
         }
+        let failing = Instant::now();
         lab.dns.set_family("one-family.example.net", Family::V6, Act::no_data(Some(300)));
         for (what, _, _, said) in &table[..table.len() - 1] {
             let wanted = |report: &Value| {
@@ -100,7 +100,7 @@ fn every_row_of_the_failure_table_shows_in_the_sets_of_both_families() {
             sets.left(&both(table.len() - 1)[0]).is_some_and(|left| left >= 5),
             "what is answered is renewed"
         );
-        retries(&lab);
+        retries(&lab, failing);
     });
 }
 
@@ -132,15 +132,15 @@ fn one_look(daemon: &Daemon<'_>, table: &[(&str, Act, Fate, &str)]) {
 }
 
 /// 5 s × 2ⁿ, a fifth more or less, between failures.
-fn retries(lab: &Lab) {
+fn retries(lab: &Lab, failing: Instant) {
     let seen = lab.dns.seen();
     let of: Vec<&Seen> = seen
         .iter()
-        .filter(|seen| seen.name == "servfail.example.net" && seen.family == Some(Family::V4))
+        .filter(|seen| {
+            seen.at > failing && seen.name == "servfail.example.net" && seen.family == Some(Family::V4)
+        })
         .collect();
     let waits: Vec<f64> = of.windows(2).map(|two| two[1].after(two[0]).as_secs_f64()).collect();
-    let first = waits.iter().position(|wait| *wait > 3.9).expect("a wait of 5 s");
-    let waits = &waits[first..];
     assert!(waits.len() >= 2, "{waits:?}");
     // The second shows that the wait grows; how late a question comes on a busy machine is not judged.
     assert!(
