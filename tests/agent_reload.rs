@@ -2,15 +2,18 @@
 
 #[path = "agent_reload/broken.rs"]
 mod broken;
+#[path = "agent_reload/flow.rs"]
+mod flow;
 mod lab;
 #[path = "agent_reload/machine.rs"]
 mod machine;
 mod rig;
 
-use lab::samples::{both, resolver};
+use flow::Flow;
+use lab::samples::{NAME, both, both_act, resolver};
 use lab::table::{self, Table};
 use lab::{Daemon, Lab, SERVERS, Site};
-use rig::{isolated, printed, program};
+use rig::{isolated, printed, program, say};
 use serde_json::Value;
 use std::process::{Command, Output};
 
@@ -21,7 +24,7 @@ fn learnt<'a>(lab: &'a Lab, site: &'a Site) -> Daemon<'a> {
     let daemon = site.run(&lab.gw);
     let [v4, v6] = both(1);
     daemon.holds(&[&v4, &v6]);
-    daemon.line(&["applied: the user that names are asked as"], 1);
+    daemon.line(&["names are asked by a process"], 1);
     daemon
 }
 
@@ -195,4 +198,76 @@ fn handed_over(lab: &Lab, daemon: &Daemon<'_>) {
     assert_eq!((output.status.code(), &json(&output)["outcome"]), (Some(1), &"refused".into()));
     let parts_after = serde_json::to_string(&Table::read(&lab.gw).parts).expect("JSON");
     assert_eq!(parts, parts_after);
+}
+
+/// PORTGRAVE_TEST_RELOADS asks for more.
+fn reloads() -> usize {
+    std::env::var("PORTGRAVE_TEST_RELOADS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
+}
+
+#[test]
+fn reloads_under_traffic_lose_nothing_reset_nothing_and_forget_nothing() {
+    isolated("reloads_under_traffic_lose_nothing_reset_nothing_and_forget_nothing", || {
+        let lab = Lab::new();
+        let server = lab.serve(&SERVERS[..1])[0];
+        lab.dns.set(NAME, both_act(1, LONG));
+        let site = Site::new(&lab, &resolver(&[server], ""));
+        flow::policy(&site, 0);
+        let daemon = learnt(&lab, &site);
+        let flow = Flow::start(&lab);
+        let mut counted = 0;
+        for turn in 0..reloads() {
+            // Each policy twice: with changes and without.
+            flow::policy(&site, turn / 2 % 2);
+            daemon.reload();
+            flow.converse();
+            flow.wait_for(200);
+            let now = Table::read(&lab.gw).packets("out.web");
+            assert!(now > counted, "the counter of a rule that stays: {counted}, then {now}");
+            // A day and the grace, less the time that has passed.
+            assert!(
+                lives(&daemon).iter().all(|left| (86_000..=86_700).contains(left)),
+                "{:?}",
+                lives(&daemon)
+            );
+            counted = now;
+        }
+        let judged = flow.end(&lab);
+        say(format!("{} reloads in {:.1} s: {judged:?}", reloads(), judged.seconds));
+        assert_eq!((judged.lost, judged.passed, judged.resets), (0, 0, 0), "{judged:?}");
+        assert!(judged.allowed > 4000 && judged.forbidden > 2000, "{judged:?}");
+        let status = daemon.status();
+        assert_eq!(
+            (&status["health"], &status["drift"]["seen"]),
+            (&"healthy".into(), &0.into()),
+            "{status:#}"
+        );
+    });
+}
+
+/// That the counters would show it.
+#[test]
+fn packets_that_are_lost_while_others_have_emptied_a_map_are_seen() {
+    isolated("packets_that_are_lost_while_others_have_emptied_a_map_are_seen", || {
+        let lab = Lab::new();
+        let server = lab.serve(&SERVERS[..1])[0];
+        lab.dns.set(NAME, both_act(1, LONG));
+        let site = Site::new(&lab, &resolver(&[server], ""));
+        flow::policy(&site, 0);
+        let daemon = learnt(&lab, &site);
+        let flow = Flow::start(&lab);
+        lab.gw.nft("flush map inet portgrave out4.allow.names\ninsert rule inet portgrave input accept\n");
+        flow.wait_for(200);
+        daemon.line(&["the table is as it was again"], 1);
+        flow.wait_for(200);
+        let judged = flow.end(&lab);
+        assert!(judged.lost > 0 && judged.passed > 0, "{judged:?}");
+        assert!(judged.lost < judged.allowed && judged.passed < judged.forbidden, "{judged:?}");
+    });
+}
+
+/// What is left of the lives of the name's addresses.
+fn lives(daemon: &Daemon<'_>) -> Vec<u64> {
+    let sets = daemon.sets();
+    both(1).iter().map(|address| sets.left(address).expect("it was learnt")).collect()
 }

@@ -59,7 +59,9 @@ fn expressions_that_we_never_write_are_foreign() {
         ("ether saddr 02:00:00:00:00:01", "payload"),
         ("ip ttl set 3", "payload"),
         ("limit rate 5/day", "limit"),
-        ("limit rate over 5/second", "limit"),
+        ("log prefix \"x\" group 1", "log"),
+        ("log prefix \"x\" group 1 snaplen 5 queue-threshold 5", "log"),
+        ("limit rate over 5 kbytes/second", "limit"),
         ("limit rate 5 kbytes/second", "limit"),
         ("reject with icmpx admin-prohibited", "reject"),
         ("reject with icmp host-unreachable", "reject"),
@@ -67,6 +69,7 @@ fn expressions_that_we_never_write_are_foreign() {
         ("notrack", "notrack"),
         ("continue", "immediate"),
         ("update @ftp-peers { ip saddr counter }", "dynset"),
+        ("update @ftp-peers { ip saddr limit rate 5 kbytes/second }", "dynset"),
         ("tcp dport != 1-5", "range"),
         ("tcp option maxseg size 1", "exthdr"),
     ] {

@@ -2,32 +2,24 @@
 
 use super::{Inputs, report};
 use crate::control::{Client, ClientError, Request};
+use crate::policy::Settings;
 use crate::site;
 use serde_json::{Value, json};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// A question about what is: a daemon that is busy with a large change answers after it.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The control socket of the settings.
-pub(super) fn socket(inputs: &Inputs) -> PathBuf {
-    site::load(&site::Inputs { policy: Vec::new(), ..inputs.site() })
-        .settings
-        .runtime_dir
-        .join("control.sock")
-}
-
 /// `None` where no daemon runs.
-pub(super) fn connect(inputs: &Inputs) -> Result<Option<Client>, ClientError> {
-    Client::connect(&socket(inputs))
+pub(super) fn connect(settings: &Settings) -> Result<Option<Client>, ClientError> {
+    Client::connect(&settings.control_socket())
 }
 
 /// What is; `None` where no daemon runs.
 pub(super) fn ask(inputs: &Inputs, request: &Request) -> Result<Option<Value>, ClientError> {
-    match connect(inputs)? {
+    match connect(&site::settings(&inputs.site()))? {
         Some(client) => client.ask(request, &[], Some(PATIENCE)).map(Some),
         None => Ok(None),
     }

@@ -3,6 +3,7 @@
 use super::{Inputs, ask, report};
 use crate::apply;
 use crate::netlink::NfTables;
+use crate::site;
 use clap::Args;
 use serde_json::json;
 use std::process::ExitCode;
@@ -18,7 +19,7 @@ pub(super) struct FlushArgs {
 }
 
 pub(super) fn run(args: &FlushArgs) -> ExitCode {
-    match ask::connect(&args.inputs) {
+    match ask::connect(&site::settings(&args.inputs.site())) {
         Ok(None) => {}
         Ok(Some(_)) | Err(_) => {
             let message =

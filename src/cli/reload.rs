@@ -2,6 +2,7 @@
 
 use super::{Inputs, ask};
 use crate::control::Request;
+use crate::site;
 use clap::Args;
 use std::process::ExitCode;
 
@@ -18,7 +19,7 @@ pub(super) struct ReloadArgs {
 
 pub(super) fn run(args: &ReloadArgs) -> ExitCode {
     let as_json = args.inputs.json;
-    match ask::connect(&args.inputs) {
+    match ask::connect(&site::settings(&args.inputs.site())) {
         Ok(Some(client)) => ask::change(client, &Request::Reload {}, &[], as_json),
         Ok(None) => {
             ask::no_daemon(as_json, "`portgrave apply` puts the files in force without one");

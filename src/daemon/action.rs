@@ -34,6 +34,8 @@ pub(super) enum Action {
     StopWorker,
     /// Read how many packets the kernel has not logged.
     CountHeldBack,
+    /// Find out whether the kernel's log can be read now.
+    TryLog,
     /// Write the addresses of names to the disk.
     Save,
     Reply(ClientId, Value),

@@ -15,7 +15,10 @@ pub(super) enum Event {
     Time,
     Signal(Signal),
     Worker(FromWorker),
-    WorkerStarted,
+    WorkerStarted {
+        /// Why it does not read the kernel's log, where it should.
+        unlogged: Option<String>,
+    },
     /// It ended, or could not be started.
     WorkerEnded(String),
     /// The machine is not what it was.
@@ -41,6 +44,8 @@ pub(super) enum Event {
     Saved(Result<(), String>),
     /// How many packets the kernel has not logged.
     HeldBack(u64),
+    /// The kernel's log could be read, had another worker its socket.
+    LogFree,
 }
 
 /// Addresses of names, each with what is left of its life.
@@ -76,6 +81,8 @@ pub(super) enum Cause {
     Start,
     /// The files as they are at the start.
     Files,
+    /// The built-in policy: there is no generation, and the files are unsound.
+    Management,
     Hangup,
     Client(ClientId),
     Machine(Machine),
@@ -97,6 +104,8 @@ pub(super) struct InForce {
     pub(super) rules: usize,
     pub(super) log_group: Option<u16>,
     pub(super) held_back: Vec<String>,
+    /// Why it is not kept for the next start.
+    pub(super) unkept: Option<String>,
     /// The fields of `status` that are of the generation.
     pub(super) facts: serde_json::Value,
     pub(super) wanted: Wanted,

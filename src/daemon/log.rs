@@ -29,6 +29,8 @@ pub(super) struct Fields {
     pub(super) generation: Option<u64>,
     pub(super) name: Option<String>,
     pub(super) code: Option<&'static str>,
+    /// How many packets were not logged.
+    pub(super) not_logged: Option<u64>,
 }
 
 impl Entry {
@@ -54,6 +56,13 @@ impl Entry {
     pub(super) fn of_name(mut self, name: impl fmt::Display) -> Self {
         if let Self::Line { fields, .. } = &mut self {
             fields.name = Some(name.to_string());
+        }
+        self
+    }
+
+    pub(super) fn of_packets(mut self, not_logged: u64) -> Self {
+        if let Self::Line { fields, .. } = &mut self {
+            fields.not_logged = Some(not_logged);
         }
         self
     }

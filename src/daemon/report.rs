@@ -6,12 +6,17 @@ use crate::resolver::names::{NameReport, State as NameState};
 use serde_json::{Value, json};
 use std::time::Duration;
 
+pub(super) const UNKEPT: &str = "what is in force is not kept for the next start";
+
 /// Everything that is not as it should be, each in a sentence.
 fn degraded(state: &State, names: &[NameReport], now: Duration) -> Vec<String> {
     let mut why = Vec::new();
     match &state.in_force {
         None => why.push("nothing is in force".to_owned()),
-        Some(in_force) => why.extend(in_force.held_back.iter().cloned()),
+        Some(in_force) => {
+            why.extend(in_force.held_back.iter().cloned());
+            why.extend(in_force.unkept.iter().map(|error| format!("{UNKEPT}: {error}")));
+        }
     }
     if let Some((_, report)) = state.last.as_ref().filter(|(_, report)| !report.is_good()) {
         why.push(format!("the last change was {}: the files differ from what is in force", report.outcome));
@@ -27,6 +32,7 @@ fn degraded(state: &State, names: &[NameReport], now: Duration) -> Vec<String> {
         let end = state.worker.last_end.as_deref().unwrap_or("it has not started yet");
         why.push(format!("no names are asked and no packets are logged: {end}"));
     }
+    why.extend(state.logging.unlogged().map(|error| format!("packets are not logged: {error}")));
     if state.drift.is_contested(now) {
         why.push("others keep changing the table inet portgrave".into());
     }

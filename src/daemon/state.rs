@@ -31,7 +31,7 @@ pub(super) struct State {
     pub(super) outdated: Option<String>,
     pub(super) started: Duration,
     relearning: Relearning,
-    logging: Logging,
+    pub(super) logging: Logging,
     /// Nothing is in force: the files are tried again then.
     retry_at: Option<Duration>,
     /// What the service manager was told last.
@@ -88,11 +88,13 @@ impl State {
             Event::Signal(Signal::Reload) => {
                 vec![Action::Tell(Notice::Reloading), Action::Reload(Cause::Hangup)]
             }
-            Event::Signal(Signal::Stop) => vec![Action::Tell(Notice::Stopping), Action::Save, Action::Stop],
+            Event::Signal(Signal::Stop) => {
+                vec![Action::Tell(Notice::Stopping), Action::CountHeldBack, Action::Save, Action::Stop]
+            }
             Event::Worker(message) => self.heard(message, now),
-            Event::WorkerStarted => {
+            Event::WorkerStarted { unlogged } => {
                 self.worker.started(now);
-                Vec::new()
+                self.logging.begins(unlogged, now)
             }
             Event::WorkerEnded(why) => self.worker_ended(why, now),
             Event::Machine(what) => self.machine_changed(what, now),
@@ -111,6 +113,7 @@ impl State {
             Event::Repaired(repaired) => self.repaired(repaired, now),
             Event::Saved(saved) => self.learning.saved(saved),
             Event::HeldBack(count) => self.logging.counted(count, now),
+            Event::LogFree => self.renew_worker(now),
         }
     }
 
@@ -231,6 +234,8 @@ impl State {
             Cause::Machine(_) | Cause::Names => {
                 self.outdated = (!report.is_good()).then(|| report.text.trim_end().to_owned());
             }
+            // What was refused before is the last that somebody asked for.
+            Cause::Management => {}
             Cause::Files | Cause::Hangup | Cause::Client(_) => {
                 self.outdated = None;
                 self.last = Some((now, report));
@@ -249,15 +254,26 @@ impl State {
         let servers = self.in_force.as_ref().map(|before| before.servers.clone());
         let same_servers = servers.is_none_or(|before| before == in_force.servers);
         let same_log = self.in_force.as_ref().is_some_and(|before| before.log_group == in_force.log_group);
-        let actions = self.learning.want(&in_force, same_servers, now);
+        let mut actions = self.learning.want(&in_force, same_servers, now);
+        let unkept = self.in_force.as_ref().and_then(|before| before.unkept.as_ref());
+        if let Some(error) = in_force.unkept.as_ref().filter(|error| unkept != Some(*error)) {
+            actions.push(Action::Log(Entry::error(format!("{}: {error}", report::UNKEPT))));
+        }
         self.drift.intact();
         self.in_force = Some(in_force);
-        let mut worker = if same_log && self.worker.running { Vec::new() } else { self.worker.renew(now) };
-        if worker.len() > 1 {
-            worker.extend(self.learning.worker_ended(now));
-        }
+        let mut worker = if same_log && self.worker.running { Vec::new() } else { self.renew_worker(now) };
+        self.logging.try_soon(now);
         worker.extend(actions);
         worker
+    }
+
+    /// Another worker, with the socket of the log that is in force; the names that were being asked are asked again.
+    fn renew_worker(&mut self, now: Duration) -> Vec<Action> {
+        let mut actions = self.worker.renew();
+        if actions.len() > 1 {
+            actions.extend(self.learning.worker_ended(now));
+        }
+        actions
     }
 
     fn added(&mut self, lives: &Lives, outcome: Adding, now: Duration) -> Vec<Action> {
@@ -326,6 +342,9 @@ fn said_of(cause: &Cause, report: &Report) -> Vec<Action> {
     let why = match cause {
         Cause::Start => "the policy in force before the start",
         Cause::Files => "the files at the start",
+        Cause::Management => {
+            "neither a generation nor sound files: the built-in policy management is in force"
+        }
         Cause::Hangup => "reload (SIGHUP)",
         Cause::Client(_) => "asked over the control socket",
         Cause::Machine(machine) => machine.as_str(),
@@ -336,7 +355,8 @@ fn said_of(cause: &Cause, report: &Report) -> Vec<Action> {
         return Vec::new();
     }
     let message = format!("{}: {why}", report.outcome);
-    let line = if report.is_good() { Entry::info(message) } else { Entry::error(message) };
+    let good = report.is_good() && *cause != Cause::Management;
+    let line = if good { Entry::info(message) } else { Entry::error(message) };
     let line = match report.generation {
         Some(number) => line.of_generation(number),
         None => line,
@@ -372,12 +392,14 @@ impl WorkerState {
     }
 
     /// One that runs is ended, for it listens to another group of the kernel's log; the next is started.
-    fn renew(&mut self, now: Duration) -> Vec<Action> {
+    fn renew(&mut self) -> Vec<Action> {
         if std::mem::replace(&mut self.running, false) {
             self.ready = false;
-            self.start_at = Some(now);
             return vec![Action::StopWorker, Action::StartWorker];
         }
         if self.start_at.is_some() { Vec::new() } else { vec![Action::StartWorker] }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -184,6 +184,13 @@ pub struct Settings {
     pub log: LogPolicy,
 }
 
+impl Settings {
+    /// Where the daemon listens.
+    pub fn control_socket(&self) -> PathBuf {
+        self.runtime_dir.join("control.sock")
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolverSettings {
     /// `None`: the servers of resolv.conf.

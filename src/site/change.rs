@@ -25,6 +25,8 @@ pub struct Changed {
     pub adopted: usize,
     /// What the kernel holds.
     pub in_force: InForce,
+    /// Why the store does not have the generation.
+    pub unkept: Option<StoreError>,
 }
 
 /// Why nothing changed, or that it was taken back.
@@ -71,7 +73,22 @@ pub fn change(context: &mut Context, store: &Store) -> Result<Changed, Failure> 
     let in_force = InForce::of(want, &settled, now);
     let changed = settled.summary.changes() || fresh;
     let generation = if fresh { generation } else { before.unwrap_or(generation) };
-    Ok(Changed { changed, generation, summary: settled.summary, adopted, in_force })
+    Ok(Changed { changed, generation, summary: settled.summary, adopted, in_force, unkept: None })
+}
+
+/// The same where the store takes nothing, for a reason that is given: what it keeps stays as it is.
+pub fn change_unkept(context: &mut Context, error: StoreError) -> Result<Changed, Failure> {
+    let now = clock::since_boot();
+    let store = Store::read_only(&context.settings.state_dir);
+    let before = store.in_force().ok().flatten();
+    let generation = next(context, before.as_ref());
+    let carried = carry_out(context, &store, None, before.as_ref());
+    let carried = carried.map_err(|error| explained(context, error))?;
+    warn_of_adoption(context, &carried);
+    let Carried { settled, want, adopted, .. } = carried;
+    let in_force = InForce::of(want, &settled, now);
+    let changed = settled.summary.changes();
+    Ok(Changed { changed, generation, summary: settled.summary, adopted, in_force, unkept: Some(error) })
 }
 
 /// The generation that the context comes to: a new number where a policy or list file differs, the same where only the machine

@@ -34,6 +34,11 @@ pub fn load(inputs: &Inputs) -> Loaded {
     loader.finish(settings)
 }
 
+/// The settings alone; the defaults where they have errors, which whoever loads the policy is told.
+pub fn settings(inputs: &Inputs) -> Settings {
+    Loader::begin(inputs).1.unwrap_or_default()
+}
+
 /// Policy texts that were handed over, under the settings of this machine.
 pub fn given(inputs: &Inputs, texts: impl IntoIterator<Item = Input>) -> Loaded {
     let (mut loader, settings) = Loader::begin(inputs);

@@ -10,10 +10,10 @@ pub mod lookups;
 pub mod names;
 mod report;
 
-pub use change::{Changed, Failure, change};
+pub use change::{Changed, Failure, change, change_unkept};
 pub use context::{Context, Unsound};
 pub use lists::GivenLists;
-pub use load::{Loaded, given, load};
+pub use load::{Loaded, given, load, settings};
 pub use report::{Report, facts_of, is_management};
 
 use std::path::PathBuf;

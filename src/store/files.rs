@@ -1,6 +1,8 @@
 //! Files of the state directory: written by rename, read with a bound.
 
 use super::StoreError;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -32,10 +34,17 @@ impl Dir {
     /// `None` if there is no such file.
     pub(super) fn open(&self, name: &str) -> Result<Option<File>, StoreError> {
         let path = self.0.join(name);
-        match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            opened => opened.map(Some).map_err(at(&path)),
-        }
+        // Whoever put a FIFO there would be waited for.
+        let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
+        let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.raw_os_error() == Some(Errno::ELOOP as i32) => {
+                return Err(self.corrupt(name, "a symbolic link"));
+            }
+            opened => opened.map_err(at(&path))?,
+        };
+        let is_file = file.metadata().map_err(at(&path))?.is_file();
+        if is_file { Ok(Some(file)) } else { Err(self.corrupt(name, "no regular file")) }
     }
 
     /// `None` if there is no such file.

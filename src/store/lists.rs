@@ -42,10 +42,10 @@ impl ContentHash {
     }
 }
 
-/// A content that is kept already is not written again.
+/// A content that is kept already is not written again, if it is still what it was.
 pub(super) fn keep(dir: &Dir, source: &ListSource) -> Result<(), StoreError> {
     let name = name(&source.list);
-    if dir.exists(&name) {
+    if dir.exists(&name) && open(dir, &source.list).is_ok() {
         return Ok(());
     }
     let mut changed = false;

@@ -89,11 +89,11 @@ impl Store {
     }
 
     /// Moves a file that cannot be what was written out of the way, and says where it is now.
+    /// Who has not the lock leaves it.
     pub fn set_aside(&self, error: &StoreError) -> Result<Option<PathBuf>, StoreError> {
-        self.assert_locked();
         match error {
-            StoreError::Corrupt { path, .. } => self.dir.set_aside(path).map(Some),
-            StoreError::Io { .. } | StoreError::Changed { .. } => Ok(None),
+            StoreError::Corrupt { path, .. } if self.lock.is_some() => self.dir.set_aside(path).map(Some),
+            StoreError::Corrupt { .. } | StoreError::Io { .. } | StoreError::Changed { .. } => Ok(None),
         }
     }
 

@@ -56,10 +56,10 @@ table inet portgrave {
         iifname "lo" goto loopback
         meta nfproto . meta l4proto . th dport vmap @dispatch
         goto denied; }
-    chain loopback { accept; }
     chain logged { limit rate over 1000/second burst 2000 packets return
         update @peers { ip6 saddr & ffff:ffff:ffff:ffff:: limit rate over 20/second burst 50 packets } return
         log prefix "pg:in:deny:default" group 100 snaplen 128 drop; }
+    chain loopback { accept; }
     chain output { type filter hook output priority filter + 1; policy accept;
         oifname "eth0" meta skuid 1000 th dport vmap @ports
         ip6 daddr @never6 return

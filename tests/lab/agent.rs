@@ -6,12 +6,14 @@ use super::place::Lab;
 use super::{PATIENCE, eventually};
 use crate::rig::{Ns, program};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::fstat;
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
-use std::os::unix::net::UnixDatagram;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
@@ -23,6 +25,8 @@ pub struct Site {
     name: String,
     /// Further arguments of `run`.
     pub arguments: Vec<String>,
+    /// Further variables of its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Site {
@@ -32,7 +36,12 @@ impl Site {
     }
 
     pub fn named(lab: &Lab, name: &str, settings: &str) -> Self {
-        let site = Self { dir: lab.dir.path().join(name), name: name.to_owned(), arguments: Vec::new() };
+        let site = Self {
+            dir: lab.dir.path().join(name),
+            name: name.to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        };
         for part in ["vendor", "policy.d", "state", "run"] {
             std::fs::create_dir_all(site.dir.join(part)).expect("a directory of the test's own");
         }
@@ -87,7 +96,14 @@ impl Site {
 
     /// Starts a daemon, which need not be ready yet.
     pub fn start<'a>(&'a self, ns: &'a Ns) -> Daemon<'a> {
-        Daemon::start(self, ns)
+        Daemon::start(self, ns, false)
+    }
+
+    /// Starts a daemon whose standard error is said to be the journal's, and waits until it is ready.
+    pub fn run_under_journal<'a>(&'a self, ns: &'a Ns) -> Daemon<'a> {
+        let daemon = Daemon::start(self, ns, true);
+        daemon.ready();
+        daemon
     }
 
     /// Starts a daemon and waits until it is ready.
@@ -140,19 +156,27 @@ pub struct Daemon<'a> {
 }
 
 impl<'a> Daemon<'a> {
-    fn start(site: &'a Site, ns: &'a Ns) -> Self {
+    fn start(site: &'a Site, ns: &'a Ns, under_journal: bool) -> Self {
         let socket = site.path("run/notify.sock");
         let _ = std::fs::remove_file(&socket);
         let receiver = UnixDatagram::bind(&socket).expect("a socket for notifications");
         let mut command = site.command(&["run"]);
+        // As systemd gives it to a service.
+        let (stderr, theirs) = UnixStream::pair().expect("a stream");
+        if under_journal {
+            let found = fstat(&theirs).expect("an inode");
+            command.env("JOURNAL_STREAM", format!("{}:{}", found.st_dev, found.st_ino));
+        }
         command
             .args(&site.arguments)
+            .envs(site.environment.iter().map(|(name, value)| (name, value)))
             .env("NOTIFY_SOCKET", &socket)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut child = ns.enter(|| command.spawn()).expect("portgrave starts");
-        let stderr = child.stderr.take().expect("a pipe");
+            .stderr(OwnedFd::from(theirs));
+        let child = ns.enter(|| command.spawn()).expect("portgrave starts");
+        // It has an end of the stream.
+        drop(command);
         let (lines, told) = (Arc::new(Events::default()), Arc::new(Events::default()));
         let (to_lines, to_told) = (Arc::clone(&lines), Arc::clone(&told));
         std::thread::spawn(move || {
@@ -199,13 +223,46 @@ impl<'a> Daemon<'a> {
 
     /// Its children: the worker.
     pub fn children(&self) -> Vec<Pid> {
+        self.tree().iter().skip(1).map(|process| Pid::from_raw(process.inner)).collect()
+    }
+
+    /// The daemon and its children.
+    fn tree(&self) -> Vec<Process> {
+        let (daemon, others): (Vec<Process>, Vec<Process>) =
+            processes().into_iter().partition(|process| process.inner == self.pid().as_raw());
+        let outer = daemon.first().unwrap_or_else(|| panic!("the daemon is not in /proc")).outer;
+        daemon.into_iter().chain(others.into_iter().filter(|process| process.parent == outer)).collect()
+    }
+
+    /// The memory of the daemon and its children, each page shared out among those that map it (PSS), in KiB.
+    pub fn memory(&self) -> u64 {
+        let all = self.tree();
+        let of = |process: &Process| {
+            let path = format!("/proc/{}/smaps_rollup", process.outer);
+            let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+            let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).expect("a sum");
+            line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number")
+        };
+        all.iter().map(of).sum()
+    }
+
+    /// The time that the daemon and its children have computed, in all.
+    pub fn computed(&self) -> Duration {
+        let of = |process: &Process| {
+            let path = format!("/proc/{}/schedstat", process.outer);
+            let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+            text.split_whitespace().next().and_then(|word| word.parse::<u64>().ok()).expect("nanoseconds")
+        };
+        Duration::from_nanos(self.tree().iter().map(of).sum())
+    }
+
+    /// The CPU time that daemon and worker have used, in the user's code and in the kernel's.
+    pub fn cpu_time(&self) -> Duration {
         let all = processes();
         let daemon = all.iter().find(|process| process.inner == self.pid().as_raw());
         let outer = daemon.unwrap_or_else(|| panic!("the daemon is not in /proc")).outer;
-        all.iter()
-            .filter(|process| process.parent == outer)
-            .map(|process| Pid::from_raw(process.inner))
-            .collect()
+        let both = all.iter().filter(|process| process.outer == outer || process.parent == outer);
+        both.map(|process| cpu_time(process.outer)).sum()
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -232,7 +289,7 @@ impl<'a> Daemon<'a> {
         self.end();
     }
 
-    fn end(&self) -> ExitStatus {
+    pub fn end(&self) -> ExitStatus {
         let start = Instant::now();
         loop {
             if let Some(status) =
@@ -314,6 +371,16 @@ fn processes() -> Vec<Process> {
         (namespace(&pid) == own).then_some(Process { outer: number(&pid)?, parent, inner })
     };
     entries.filter_map(|entry| process(entry.file_name().into_string().ok()?)).collect()
+}
+
+/// utime and stime of a process: the 14th and 15th field of its line, of which the second may hold blanks.
+fn cpu_time(outer: i32) -> Duration {
+    let path = format!("/proc/{outer}/stat");
+    let line = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let fields: Vec<&str> = line.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields[at].parse::<u64>().expect("a number of ticks");
+    let a_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().expect("the tick");
+    Duration::from_secs(ticks(11) + ticks(12)) / u32::try_from(a_second).expect("a small number")
 }
 
 impl Drop for Daemon<'_> {

@@ -62,6 +62,7 @@ pub struct Dns {
 struct Shared {
     acts: Mutex<Acts>,
     running: Mutex<BTreeMap<SocketAddr, Running>>,
+    asked: Mutex<BTreeMap<(String, Option<Family>), usize>>,
     seen: Events<Seen>,
 }
 
@@ -133,6 +134,11 @@ impl Dns {
 
     pub fn count(&self, which: impl Fn(&Seen) -> bool) -> usize {
         self.shared.seen.count(which)
+    }
+
+    /// The last question for a name in a family.
+    pub fn last_of(&self, name: &str, family: Family) -> Option<Seen> {
+        self.shared.seen.last(|seen| seen.name == name && seen.family == Some(family))
     }
 
     pub fn count_of(&self, name: &str, family: Family) -> usize {
@@ -279,13 +285,23 @@ impl Serving {
     ) -> Option<T> {
         let shared = self.shared.upgrade()?;
         let (name, family, at) = (query.text(), query.family(), Instant::now());
-        let before = shared.seen.count(|seen| seen.name == name && seen.family == family);
+        let before = shared.before(&name, family);
         let act = shared.acts.lock().expect("no poison").of(self.server, &name, family);
         let asked = Asked { query, name: name.clone(), transport, server: self.server, before, now: at };
         let answer = of(&act, &asked);
         let query = query.clone();
         shared.seen.push(Seen { server: self.server, client, transport, name, family, query, at });
         Some(answer)
+    }
+}
+
+impl Shared {
+    /// How often a name was asked for in a family until now; this time counts from now on.
+    fn before(&self, name: &str, family: Option<Family>) -> usize {
+        let mut asked = self.asked.lock().expect("no poison");
+        let count = asked.entry((name.to_owned(), family)).or_default();
+        *count += 1;
+        *count - 1
     }
 }
 

@@ -26,6 +26,10 @@ impl<T: Clone + std::fmt::Debug> Events<T> {
         self.lock().clone()
     }
 
+    pub fn last(&self, which: impl Fn(&T) -> bool) -> Option<T> {
+        self.lock().iter().rev().find(|event| which(event)).cloned()
+    }
+
     pub fn count(&self, which: impl Fn(&T) -> bool) -> usize {
         self.lock().iter().filter(|event| which(event)).count()
     }

@@ -2,6 +2,7 @@
 
 use crate::rig::Ns;
 use portgrave::netlink::{GenId, Kernel, NfTables};
+use portgrave::ruleset::{ElementKey, Set, SetData};
 use portgrave::types::Family;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,4 +135,36 @@ pub fn room(ns: &Ns, family: Family) -> Option<(String, u64)> {
     let map = maps.find(|map| map["name"] == name.as_str())?;
     let held = map["elem"].as_array().map_or(0, Vec::len);
     Some((name, map["size"].as_u64()?.saturating_sub(u64::try_from(held).expect("a small set"))))
+}
+
+/// Looks single addresses up in a map of looked-up names, without a listing.
+pub struct Finder {
+    set: String,
+    head: Set,
+}
+
+impl Finder {
+    pub fn new(ns: &Ns, family: Family) -> Self {
+        let table = ns.enter(|| NfTables.read(0)).expect("nf_tables answers").expect("there is a table");
+        let digit = if family == Family::V4 { "4." } else { "6." };
+        let mut maps = table.sets.iter().filter(|(name, set)| {
+            is_of_names(name) && name.contains(digit) && set.key.len() == 3 && set.data != SetData::None
+        });
+        let (set, head) = maps.next().expect("a map of names");
+        Self { set: set.clone(), head: head.head() }
+    }
+
+    /// Whether the map holds the address with a port of TCP; `None` if the map is gone: it may have been made anew.
+    pub fn holds(&self, ns: &Ns, address: IpAddr, port: u16) -> Option<bool> {
+        let mut key = match address {
+            IpAddr::V4(v4) => v4.octets().to_vec(),
+            IpAddr::V6(v6) => v6.octets().to_vec(),
+        };
+        key.extend([6, 0, 0, 0]);
+        key.extend(port.to_be_bytes());
+        key.extend([0, 0]);
+        let key = ElementKey { first: key.into_boxed_slice(), last: None };
+        let found = ns.enter(|| NfTables.lookup(&self.set, &self.head, &key));
+        found.ok().map(|element| element.is_some())
+    }
 }

@@ -37,12 +37,17 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 ///
 /// # Panics
 /// With the last answer, when patience is at its end.
-pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
+pub fn eventually<T>(what: &str, ask: impl FnMut() -> Result<T, String>) -> T {
+    eventually_within(PATIENCE, what, ask)
+}
+
+/// The same for what takes its time.
+pub fn eventually_within<T>(patience: Duration, what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
     let start = std::time::Instant::now();
     loop {
         match ask() {
             Ok(answer) => return answer,
-            Err(why) => assert!(start.elapsed() < PATIENCE, "{what}: still not: {why}"),
+            Err(why) => assert!(start.elapsed() < patience, "{what}: still not: {why}"),
         }
         std::thread::sleep(Duration::from_millis(20));
     }

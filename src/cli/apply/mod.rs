@@ -52,7 +52,7 @@ pub(super) fn run(args: &ApplyArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match ask::connect(&args.inputs) {
+    match ask::connect(&context.settings) {
         Ok(None) => {}
         Ok(Some(client)) => return hand_over(client, &context, args),
         Err(error) => {

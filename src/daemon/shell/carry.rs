@@ -17,6 +17,7 @@ use crate::store::{Names, Store, StoreError};
 use crate::worker::{Refusal, ToWorker, Worker};
 use serde_json::Value;
 use std::io;
+use std::os::fd::OwnedFd;
 
 /// The end of the names of counters of packets that were not logged.
 const HELD_BACK: &str = ".baseline.log-held-back";
@@ -35,7 +36,7 @@ impl Hands {
         let changed = |changed| vec![Event::Changed(Box::new(changed))];
         match action {
             Action::Reload(cause) => changed(self.engine.reload(cause, lives(state))),
-            Action::Manage => changed(self.engine.management(Cause::Files)),
+            Action::Manage => changed(self.engine.management(Cause::Management)),
             Action::Take(client, handed) => changed(self.take(client, handed, state)),
             Action::Relearn(cause) => changed(self.engine.relearn(cause, lives(state))),
             Action::Add(lives) => {
@@ -55,6 +56,7 @@ impl Hands {
                 self.worker = None;
                 Vec::new()
             }
+            Action::TryLog => log_of(state).is_ok().then_some(Event::LogFree).into_iter().collect(),
             Action::CountHeldBack => held_back().map(Event::HeldBack).into_iter().collect(),
             Action::Save => vec![Event::Saved(self.save(state))],
             Action::Reply(client, reply) => self.reply(client, &reply),
@@ -93,15 +95,14 @@ impl Hands {
 
     /// Without the kernel's log names are asked all the same.
     fn start_worker(&mut self, state: &State) -> Vec<Event> {
-        let group = state.in_force.as_ref().and_then(|in_force| in_force.log_group);
-        let socket = group.map(observe::open).transpose().unwrap_or_else(|error| {
-            tracing::error!("packets are not logged: {error}");
-            None
-        });
+        let (socket, unlogged) = match log_of(state) {
+            Ok(socket) => (socket, None),
+            Err(error) => (None, Some(error.to_string())),
+        };
         match Worker::start(socket) {
             Ok(worker) => {
                 self.worker = Some(worker);
-                vec![Event::WorkerStarted]
+                vec![Event::WorkerStarted { unlogged }]
             }
             Err(error) => vec![Event::WorkerEnded(format!("it cannot be started: {error}"))],
         }
@@ -137,6 +138,12 @@ impl Hands {
     }
 }
 
+/// The socket of the kernel's log, where the policy logs.
+fn log_of(state: &State) -> io::Result<Option<OwnedFd>> {
+    let group = state.in_force.as_ref().and_then(|in_force| in_force.log_group);
+    group.map(observe::open).transpose()
+}
+
 /// Packets that the kernel was to log, had they not been too many.
 fn held_back() -> Option<u64> {
     let held = NfTables.read(0).ok().flatten()?;
@@ -154,11 +161,13 @@ fn lives(state: &State) -> Lives {
 
 fn write(entry: &Entry) -> Vec<Event> {
     match entry {
-        Entry::Line { level, message, fields: Fields { generation, name, code: _ } } => match level {
-            Level::Error => tracing::error!(generation, name, "{message}"),
-            Level::Warning => tracing::warn!(generation, name, "{message}"),
-            Level::Info => tracing::info!(generation, name, "{message}"),
-        },
+        Entry::Line { level, message, fields: Fields { generation, name, code: _, not_logged } } => {
+            match level {
+                Level::Error => tracing::error!(generation, name, not_logged, "{message}"),
+                Level::Warning => tracing::warn!(generation, name, not_logged, "{message}"),
+                Level::Info => tracing::info!(generation, name, not_logged, "{message}"),
+            }
+        }
         Entry::Packet { record, name } => packet(record, name.as_deref()),
     }
     Vec::new()

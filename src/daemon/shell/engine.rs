@@ -10,7 +10,7 @@ use crate::model::{AddressBook, Policy, management};
 use crate::netlink::{GenId, NfTables};
 use crate::policy::Settings;
 use crate::site::{self, Context, Inputs, Report, Unsound, names};
-use crate::store::{Generation, HeldBack, Input, Store};
+use crate::store::{HeldBack, Input, Store, StoreError};
 use crate::types::HostName;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -45,10 +45,11 @@ impl Engine {
         recall: &mut dyn FnMut(&Context, &Store) -> Lives,
     ) -> (Option<Changed>, Vec<String>) {
         let mut warnings = Vec::new();
-        let store = match Store::open(&self.settings.state_dir) {
-            Ok(store) => store,
-            Err(error) => return (None, vec![error.to_string()]),
-        };
+        // A state directory that cannot be written may still be read.
+        let store = Store::open(&self.settings.state_dir).unwrap_or_else(|error| {
+            warnings.push(error.to_string());
+            Store::read_only(&self.settings.state_dir)
+        });
         let generation = store.in_force().unwrap_or_else(|error| {
             warnings.push(super::carry::set_aside(&store, &error));
             None
@@ -104,7 +105,8 @@ impl Engine {
             return Changed { cause, report, in_force: None };
         }
         context.book.names = lives;
-        match self.change(&mut context) {
+        // The files are those in force; what the machine is need not be kept.
+        match self.change(&mut context, true) {
             Ok(changed) => self.hold(cause, context, changed),
             Err(failure) => {
                 let report = self.failed(failure, &mut context);
@@ -172,8 +174,10 @@ impl Engine {
         self.put(cause, context)
     }
 
+    /// What is not in force yet is kept first, but for a machine on which nothing is: that would be open.
     fn put(&mut self, cause: Cause, mut context: Context) -> Changed {
-        match self.change(&mut context) {
+        let may_be_unkept = self.in_force.is_none();
+        match self.change(&mut context, may_be_unkept) {
             Ok(changed) => self.hold(cause, context, changed),
             Err(failure) => {
                 let report = self.failed(failure, &mut context);
@@ -182,10 +186,12 @@ impl Engine {
         }
     }
 
-    fn change(&self, context: &mut Context) -> Result<site::Changed, site::Failure> {
+    fn change(&self, context: &mut Context, may_be_unkept: bool) -> Result<site::Changed, site::Failure> {
         context.book.agent_uid = self.asks_as;
-        let store = Store::open(&context.settings.state_dir)?;
-        site::change(context, &store)
+        match kept(context) {
+            Err(site::Failure::Store(error)) if may_be_unkept => site::change_unkept(context, error),
+            kept => kept,
+        }
     }
 
     fn failed(&self, failure: site::Failure, context: &mut Context) -> Report {
@@ -195,7 +201,7 @@ impl Engine {
 
     fn hold(&mut self, cause: Cause, mut context: Context, changed: site::Changed) -> Changed {
         let report = Report::of_change(&changed, &context.findings, &context.sources);
-        let in_force = told(&mut context, &changed.generation);
+        let in_force = told(&mut context, &changed);
         self.settings = context.settings.clone();
         self.generation = Some(changed.generation.number);
         self.in_force = Some((context, changed.in_force));
@@ -207,8 +213,21 @@ impl Engine {
     }
 }
 
+/// The whole change. A state file that cannot be what was written is set aside, and does not stand in the way.
+fn kept(context: &mut Context) -> Result<site::Changed, site::Failure> {
+    let store = Store::open(&context.settings.state_dir)?;
+    match site::change(context, &store) {
+        Err(site::Failure::Store(error @ StoreError::Corrupt { .. })) => {
+            tracing::warn!("{}", super::carry::set_aside(&store, &error));
+            site::change(context, &store)
+        }
+        changed => changed,
+    }
+}
+
 /// What the reducer must know. The addresses of names are its own from now on.
-fn told(context: &mut Context, generation: &Generation) -> InForce {
+fn told(context: &mut Context, changed: &site::Changed) -> InForce {
+    let generation = &changed.generation;
     let lives = std::mem::take(&mut context.book.names);
     let own = |name: &HostName| {
         let servers = context.servers_of(name);
@@ -221,6 +240,7 @@ fn told(context: &mut Context, generation: &Generation) -> InForce {
         generation: generation.number,
         rules: context.policy.rules.len(),
         log_group: logs(&context.policy).then_some(context.policy.log.group),
+        unkept: changed.unkept.as_ref().map(ToString::to_string),
         held_back: context.lists.held_back.iter().map(held_back).collect(),
         facts: site::facts_of(generation),
         wanted: names::wanted(context),

@@ -10,7 +10,7 @@ use super::state::State;
 use crate::control::{BindError, Server};
 use crate::host::notify::Notifier;
 use crate::host::{clock, log};
-use crate::site::{Context, Inputs, load, lookups, names};
+use crate::site::{Context, Inputs, lookups, names, settings};
 use crate::store::{Store, remaining};
 use crate::worker;
 use carry::Hands;
@@ -18,7 +18,6 @@ use engine::Engine;
 use sources::Sources;
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
 
 /// Why the daemon does not run.
 #[derive(Debug, thiserror::Error)]
@@ -35,10 +34,9 @@ const LOGGED: &str = "info";
 /// Runs until it is told to stop.
 pub fn run(inputs: Inputs) -> Result<(), StartError> {
     log::start(Some(LOGGED));
-    let settings = load(&inputs).settings;
-    let socket: PathBuf = settings.runtime_dir.join("control.sock");
+    let settings = settings(&inputs);
     let group = carry::group_of(&settings.control.group);
-    let server = Server::bind(&socket, group)?;
+    let server = Server::bind(&settings.control_socket(), group)?;
     let notifier =
         Notifier::from_environment().map_err(|error| StartError::Machine("NOTIFY_SOCKET", error))?;
     let sources = Sources::open(&inputs.root)?;

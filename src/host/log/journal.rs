@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits: while journald takes nothing, entries are lost and counted, and the firewall goes on.
 
+use nix::sys::socket::{setsockopt, sockopt};
 use std::fmt::{Debug, Write};
 use std::io;
 use std::os::unix::net::UnixDatagram;
@@ -20,6 +21,9 @@ const PREFIX: &str = "PORTGRAVE_";
 /// What is kept of a value: with all fields an entry has to fit into a datagram.
 const MOST_OF_A_VALUE: usize = 16 * 1024;
 
+/// What may wait for journald in its queue, which has room for 512 entries where systemd runs: the usual limit holds 150.
+const MOST_WAITING: usize = 8 * 1024 * 1024;
+
 pub(super) struct Journal {
     socket: UnixDatagram,
     path: PathBuf,
@@ -33,6 +37,10 @@ impl Journal {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
+        // Only root may pass the limit of the system.
+        if setsockopt(&socket, sockopt::SndBufForce, &MOST_WAITING).is_err() {
+            setsockopt(&socket, sockopt::SndBuf, &MOST_WAITING)?;
+        }
         match socket.send_to(&[], path) {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
             Err(_) | Ok(_) => {}
