@@ -67,7 +67,7 @@ soak:
 		PORTGRAVE_TEST_KILLS=500 PORTGRAVE_TEST_RELOADS=1000 PORTGRAVE_TEST_SECONDS=3600 \
 		PORTGRAVE_TEST_TEXTS=20000 PORTGRAVE_TEST_FLOOD=1000000 PORTGRAVE_TEST_LOOKS=300; \
 		$(CARGO_TEST) --test meaning --test answers --test judged --test kernel_fake --test cli --test reload --test texts \
-		--test agent_denied --test agent_drift --test agent_reload
+		--test agent_denied --test agent_drift --test agent_kills --test agent_reload
 	$(MAKE) fuzz
 
 # One after the other; the first finding ends it.
