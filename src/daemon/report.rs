@@ -89,6 +89,7 @@ pub(super) fn names(state: &State, now: Duration) -> Value {
         "counters": {
             "udp_asked": counters.udp_asked, "tcp_asked": counters.tcp_asked,
             "timeouts": counters.timeouts, "spoof_suspect": counters.spoof_suspect,
+            "late_ms_max": state.learning.names().latest().as_millis(),
         },
     })
 }

@@ -256,6 +256,17 @@ impl<'a> Daemon<'a> {
         Duration::from_nanos(self.tree().iter().map(of).sum())
     }
 
+    /// How often the daemon has gone to sleep of itself, and how often each of its children.
+    pub fn sleeps(&self) -> Vec<u64> {
+        let of = |process: &Process| status(process, "voluntary_ctxt_switches:");
+        self.tree().iter().map(of).collect()
+    }
+
+    /// The most memory that the daemon itself has ever had in use, in KiB.
+    pub fn peak(&self) -> u64 {
+        self.tree().first().map_or(0, |daemon| status(daemon, "VmHWM:"))
+    }
+
     /// The CPU time that daemon and worker have used, in the user's code and in the kernel's.
     pub fn cpu_time(&self) -> Duration {
         let all = processes();
@@ -356,6 +367,15 @@ struct Process {
     outer: i32,
     parent: i32,
     inner: i32,
+}
+
+/// A number of /proc/PID/status.
+fn status(process: &Process, field: &str) -> u64 {
+    let path = format!("/proc/{}/status", process.outer);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.unwrap_or_else(|| panic!("{path} has no {field}"))
 }
 
 fn processes() -> Vec<Process> {

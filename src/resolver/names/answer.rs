@@ -80,6 +80,7 @@ impl Names {
         let inquiry = self.subject_mut(place.id).of_mut(place.family);
         let learning = pace::learning(ttl, inquiry.looks);
         inquiry.looks = if is_new { inquiry.looks.saturating_add(1) } else { 0 };
+        inquiry.promised = place.now + wait;
         let (kind, wait) =
             if is_new && learning < wait { (Kind::New, learning) } else { (Kind::Known, wait) };
         self.schedule.put(question(place.id, place.family), kind, place.now + wait);

@@ -12,6 +12,8 @@ const GONE_TIMES: u32 = 3;
 pub(super) struct Inquiry {
     /// `None`: nobody has answered yet.
     pub last: Option<Result<(), Failure>>,
+    /// After an answer with addresses: when it is due again at the latest.
+    pub promised: Ms,
     /// Failures of servers in a row.
     pub failures: u32,
     /// Times in a row that nobody answered at all, not even with a failure.

@@ -36,6 +36,8 @@ pub struct Names {
     schedule: Schedule,
     random: Random,
     min_interval: Duration,
+    /// The most that a question was late that had been answered with addresses.
+    latest: Ms,
 }
 
 impl Names {
@@ -47,6 +49,7 @@ impl Names {
             schedule: Schedule::default(),
             random: Random::new(seed),
             min_interval: Wanted::default().min_interval,
+            latest: 0,
         }
     }
 
@@ -112,8 +115,15 @@ impl Names {
         for question in self.schedule.overdue(ms(now)) {
             self.strand(question, ms(now), &mut change);
         }
-        let questions = self.schedule.take(ms(now)).into_iter().map(|question| self.ask(question)).collect();
+        let sent = self.schedule.take(ms(now));
+        sent.iter().for_each(|question| self.note_late(*question, ms(now)));
+        let questions = sent.into_iter().map(|question| self.ask(question)).collect();
         Due { questions, change }
+    }
+
+    /// How much later than due a name was asked, at the worst, whose last answer had addresses.
+    pub fn latest(&self) -> Duration {
+        between(0, self.latest)
     }
 
     /// Every question at once, for a client that asks once and has limits of its own.
@@ -153,6 +163,8 @@ impl Names {
             if let (Some(kind), Some(_)) = (self.schedule.kind(question), self.schedule.at(question)) {
                 let later = pace::spread(SPREAD, &mut self.random);
                 self.schedule.put(question, kind, now + later);
+                let (id, family) = parts(question);
+                self.subjects[id as usize].of_mut(family).promised = now + later;
             }
         }
         self.schedule.stood_still(ms(by));
@@ -213,6 +225,12 @@ impl Names {
         let no_name = subject.of(family).no_name.filter(|_| !subject.alone);
         let not_first = no_name.and_then(|no_name| no_name.server);
         Ask { name: self.book.name(id).clone(), family, not_first }
+    }
+
+    fn note_late(&mut self, question: QuestionId, now: Ms) {
+        let inquiry = self.inquiry_mut(question);
+        let late = if inquiry.last == Some(Ok(())) { now - inquiry.promised } else { 0 };
+        self.latest = self.latest.max(late);
     }
 
     /// Nobody has answered. The first time that may be chance; then the question itself may be what they die of.
