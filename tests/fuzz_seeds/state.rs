@@ -26,6 +26,7 @@ pub fn files() -> Seeds {
     let list = list();
     store.prepare(&generation(list.list.clone()), &[list]).and_then(|()| store.keep()).expect("it is kept");
     store.keep_names(&names()).expect("they are kept");
+    assert_eq!(store.names().expect("they are read"), names());
     let held = HeldBack { path: "/lists/blocked.txt".into(), why: "line 3 is no address".into() };
     store.keep_held_back(&[held]).expect("it is kept");
     compiles(&store);
