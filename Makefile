@@ -10,7 +10,7 @@ INSTALL_BINARY ?= target/release/portgrave
 # The tests write policies, which are read only where nobody but their owner may write.
 CARGO_TEST = umask 022; $(CARGO) test --locked
 
-.PHONY: help setup build demo test kernels lint fmt bench soak install clean
+.PHONY: help setup build demo test kernels lint fmt bench soak fuzz install clean
 
 help:
 	@echo 'make demo     the main job in throwaway network namespaces (ROWS=1: with the table of rows)'
@@ -21,7 +21,8 @@ help:
 	@echo 'make lint     formatting and clippy, warnings denied'
 	@echo 'make fmt      formats the sources'
 	@echo 'make bench    times, each as a ratio in one run'
-	@echo 'make soak     the random proofs at length'
+	@echo 'make soak     the random proofs at length, and make fuzz'
+	@echo 'make fuzz     every fuzz target for 5 minutes (SECONDS=60: for a minute; TARGETS=dns: that one)'
 	@echo 'make install  into DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)'
 	@echo 'make clean    removes target/'
 
@@ -59,7 +60,7 @@ bench:
 	@scripts/setup test
 	umask 022; $(CARGO) bench --locked --bench apply
 
-# The same tests as in `make test`, with larger counts; the figures of docs/performance.md are of the release build.
+# The same tests as in `make test`, with larger counts, of which docs/performance.md has the figures; then the fuzzer.
 soak:
 	@scripts/setup test
 	$(CARGO) build --locked --release
@@ -67,8 +68,17 @@ soak:
 		$(CARGO_TEST) --test agent_size -- --nocapture --test-threads=1
 	export PORTGRAVE_TEST_POLICIES=20000 PORTGRAVE_TEST_PACKETS=50 PORTGRAVE_TEST_BATCHES=20000 \
 		PORTGRAVE_TEST_KILLS=500 PORTGRAVE_TEST_RELOADS=1000 PORTGRAVE_TEST_SECONDS=3600 \
-		PORTGRAVE_TEST_TEXTS=20000 PORTGRAVE_TEST_FLOOD=1000000; \
-		$(CARGO_TEST) --test meaning --test answers --test judged --test kernel_fake --test cli --test reload --test texts --test agent_denied
+		PORTGRAVE_TEST_TEXTS=20000 PORTGRAVE_TEST_FLOOD=1000000 PORTGRAVE_TEST_LOOKS=300; \
+		$(CARGO_TEST) --test meaning --test answers --test judged --test kernel_fake --test cli --test reload --test texts \
+		--test agent_denied --test agent_drift --test agent_kills --test agent_reload
+	$(MAKE) fuzz
+
+# One after the other; the first finding ends it.
+SECONDS ?= 300
+TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+fuzz:
+	@scripts/setup build
+	set -e; for target in $(TARGETS); do scripts/fuzz $$target $(SECONDS); done
 
 install: build
 	install -D -m 0755 $(INSTALL_BINARY) "$(DESTDIR)$(PREFIX)/sbin/portgrave"

@@ -31,6 +31,8 @@ use std::time::{Duration, Instant};
 use wire::Wire;
 
 const PROBES: usize = 500;
+/// As many at once as the journal has room for, also where the limits of the system hold.
+const AT_ONCE: usize = 100;
 
 /// The group where the settings name none.
 const GROUP: u16 = 100;
@@ -113,7 +115,12 @@ fn each_of_500_random_packets_is_in_the_journal_with_its_fields() {
         daemon.holds(&NAMED);
         let probes = probes(&mut Random::new(5), PROBES);
         let expected = expected(&probes);
-        let sent = send(&wire, &probes);
+        let (mut sent, mut lines) = (Vec::new(), 0);
+        for part in probes.chunks(AT_ONCE) {
+            sent.extend(send(&wire, part));
+            lines += part.iter().map(|probe| probe.lines.len()).sum::<usize>();
+            packets(&journal, lines);
+        }
         let entries = packets(&journal, expected.len());
         same(entries.iter().map(Entry::packet).collect(), &expected);
         for entry in &entries {
@@ -349,20 +356,26 @@ fn longest_wait(lab: &Lab, names: &[String], from: Instant, to: Instant) -> Dura
     longest
 }
 
-/// CPU time and questions of a while without a packet.
-struct Calm {
-    share: f64,
-    wait: Duration,
-}
-
-fn calm(lab: &Lab, daemon: &Daemon<'_>, names: &[String]) -> Calm {
+/// The longest wait of a while without a flood.
+fn calm_wait(lab: &Lab, names: &[String]) -> Duration {
     let last = names.last().expect("a name");
     lab.dns.asked_again(last, Family::V4, 2);
-    let (cpu, from) = (daemon.cpu_time(), Instant::now());
-    lab.dns.asked_again(last, Family::V4, 3);
-    let to = Instant::now();
-    let share = (daemon.cpu_time() - cpu).as_secs_f64() / (to - from).as_secs_f64();
-    Calm { share, wait: longest_wait(lab, names, from, to) }
+    let from = Instant::now();
+    lab.dns.asked_again(last, Family::V4, 2);
+    longest_wait(lab, names, from, Instant::now())
+}
+
+/// Waits until the journal has a packet that is sent behind all others: what came before it has been read.
+fn all_is_read(journal: &Journal, wire: &Wire) {
+    const LAST: u16 = 9996;
+    let mut host = 0;
+    eventually("a packet behind all others", || {
+        host += 1;
+        wire.send(Direction::In, &closed(Ipv4Addr::from(0x3b01_0000 + host), LAST));
+        let last = LAST.to_string();
+        let there = journal.entries.count(|entry| entry.fields.get("dport") == Some(&last)) > 0;
+        if there { Ok(()) } else { Err("not there".into()) }
+    });
 }
 
 #[test]
@@ -379,7 +392,7 @@ fn a_flood_from_many_addresses_costs_little_and_no_name_its_refresh() {
         let journal = Journal::start();
         let daemon = site.run_under_journal(&lab.gw);
         (0..NAMES).for_each(|index| drop(daemon.holds(&of_name(index).each_ref().map(String::as_str))));
-        let calm = calm(&lab, &daemon, &names);
+        let calm = calm_wait(&lab, &names);
 
         let packets = flood_size();
         let like = wire::datagram(Ipv4Addr::new(10, 99, 0, 1), (4000, 9999));
@@ -388,32 +401,29 @@ fn a_flood_from_many_addresses_costs_little_and_no_name_its_refresh() {
         let (cpu, start) = (daemon.cpu_time(), Instant::now());
         wire.flood(&like, source, packets / 5, packets);
         let end = Instant::now();
-        let sent = u64::try_from(packets).expect("a number");
-        eventually("the kernel has counted them", || {
-            let now = counted(&site, &lab);
-            if now == sent { Ok(()) } else { Err(now.to_string()) }
-        });
-        let (lines, more) = accounted(&journal, sent);
-        let all = (daemon.cpu_time() - cpu).as_secs_f64();
-        let used = (all - calm.share * start.elapsed().as_secs_f64()).max(0.0);
+        all_is_read(&journal, &wire);
+        let used = (daemon.cpu_time() - cpu).as_secs_f64();
         let (wall, share) = ((end - start).as_secs_f64(), used / (end - start).as_secs_f64());
+        let total = counted(&site, &lab);
+        assert!(total > u64::try_from(packets).expect("a number"), "{total} of the flood came in");
+        let (lines, more) = accounted(&journal, total);
         let wait = longest_wait(&lab, &names, start, end);
         say(format!(
             "{packets} packets from {} addresses in {wall:.2} s: {lines} lines, {more} not logged; agent and worker used \
-             {used:.2} s of CPU time for them, {:.1} % of a core, {:.0} µs a line; names were asked after {:.2} s at the most, \
+             {used:.2} s of CPU time meanwhile, {:.1} % of a core, {:.0} µs a line; names were asked after {:.2} s at the most, \
              {:.2} s without the flood",
             packets / 5,
             share * 100.0,
             used * 1e6 / lines as f64,
             wait.as_secs_f64(),
-            calm.wait.as_secs_f64(),
+            calm.as_secs_f64(),
         ));
-        assert!(lines as f64 <= 2000.0 + 1000.0 * (wall + 1.0), "{lines} lines in {wall} s");
+        assert!(lines as f64 <= 2000.0 + 1000.0 * (wall + 2.0), "{lines} lines in {wall} s");
         assert!(used / (lines as f64) < 0.005, "{used} s for {lines} lines");
         (0..NAMES).for_each(|index| drop(daemon.holds(&of_name(index).each_ref().map(String::as_str))));
         if packets >= A_MILLION {
             assert!(share <= 0.15, "{share} of a core");
-            assert!(wait <= calm.wait + Duration::from_secs(1), "{wait:?} between two questions");
+            assert!(wait <= calm + Duration::from_secs(1), "{wait:?} between two questions");
         }
     });
 }

@@ -71,10 +71,10 @@ fn every_row_of_the_failure_table_shows_in_the_sets_of_both_families() {
         let held: Vec<String> = (0..table.len()).chain([50]).flat_map(both).collect();
         daemon.holds(&held.iter().map(String::as_str).collect::<Vec<_>>()).all_end_within(NATURAL);
 
-        for (what, act, fate, _) in table.iter().filter(|(_, _, fate, _)| *fate != Fate::Renewed) {
+        for (what, act, ..) in table.iter().filter(|(_, _, fate, _)| *fate != Fate::Renewed) {
             lab.dns.set(&name(what), act.clone());
-            assert!(*fate != Fate::Renewed);
         }
+        let failing = Instant::now();
         lab.dns.set_family("one-family.example.net", Family::V6, Act::no_data(Some(300)));
         for (what, _, _, said) in &table[..table.len() - 1] {
             let wanted = |report: &Value| {
@@ -100,7 +100,7 @@ fn every_row_of_the_failure_table_shows_in_the_sets_of_both_families() {
             sets.left(&both(table.len() - 1)[0]).is_some_and(|left| left >= 5),
             "what is answered is renewed"
         );
-        retries(&lab);
+        retries(&lab, failing);
     });
 }
 
@@ -132,15 +132,15 @@ fn one_look(daemon: &Daemon<'_>, table: &[(&str, Act, Fate, &str)]) {
 }
 
 /// 5 s × 2ⁿ, a fifth more or less, between failures.
-fn retries(lab: &Lab) {
+fn retries(lab: &Lab, failing: Instant) {
     let seen = lab.dns.seen();
     let of: Vec<&Seen> = seen
         .iter()
-        .filter(|seen| seen.name == "servfail.example.net" && seen.family == Some(Family::V4))
+        .filter(|seen| {
+            seen.at > failing && seen.name == "servfail.example.net" && seen.family == Some(Family::V4)
+        })
         .collect();
     let waits: Vec<f64> = of.windows(2).map(|two| two[1].after(two[0]).as_secs_f64()).collect();
-    let first = waits.iter().position(|wait| *wait > 3.9).expect("a wait of 5 s");
-    let waits = &waits[first..];
     assert!(waits.len() >= 2, "{waits:?}");
     // The second shows that the wait grows; how late a question comes on a busy machine is not judged.
     assert!(
@@ -189,18 +189,16 @@ fn after_max_stale_what_servers_no_longer_answer_for_is_gone() {
         let daemon = site.run(&lab.gw);
         let [v4, v6] = both(1);
         daemon.holds(&[&v4, &v6]);
+        let before = lab.dns.seen().len();
         lab.dns.set(NAME, Act::rcode(SERVFAIL));
-        for family in Family::BOTH {
-            lab.dns.asked_again(NAME, family, 1);
-        }
-        // The last good answer was the one before the first failure.
-        let failing = Instant::now();
+        // The last good answer was no later than the first failure.
+        let failing = lab.dns.wait("a question in vain", before + 1, |_| true)[before].at;
         let mut held_for = Duration::ZERO;
         eventually("the addresses are gone", || {
             let before = Instant::now();
             let sets = daemon.sets();
             if sets.holds(&v4) || sets.holds(&v6) {
-                held_for = before - failing;
+                held_for = before.saturating_duration_since(failing);
                 return Err(format!("{sets:?}"));
             }
             Ok(())
@@ -284,12 +282,13 @@ fn a_life_is_never_shortened_and_always_has_an_end() {
         let times = "ttl-floor = \"1s\"\ngrace = \"10s\"\nmin-interval = \"1s\"";
         let site = Site::new(&lab, &resolver(&[server], times));
         let (long, short) = ("93.184.10.1", "93.184.10.2");
-        // The first answer gives it a long life, all that follow a short one.
+        // The first answer gives it a long life, the next ones a short one, and then none has it any more.
         let falling = Act::of(move |asked| {
             let ttl = if asked.before == 0 { 600 } else { 1 };
             let both = [(long, ttl), (short, 1)];
             let record = |(text, ttl): (&str, u32)| lab::wire::Record::address(NAME, ttl, address(text));
-            let answer = both.map(record).to_vec();
+            let answer = both.into_iter().filter(|(text, _)| asked.before < 4 || *text != long);
+            let answer = answer.map(record).collect();
             Some(lab::wire::Message { answer, ..lab::wire::Message::to(asked.query) })
         });
         lab.dns.set_family(NAME, Family::V4, falling);
@@ -301,7 +300,7 @@ fn a_life_is_never_shortened_and_always_has_an_end() {
         let seconds = |left: u64| f64::from(u32::try_from(left).expect("a short life"));
         // The listing has whole seconds, of a moment between before and after.
         let mut latest = 0.0_f64;
-        while lab.dns.count_of(NAME, Family::V4) < 15 {
+        while lab.dns.count_of(NAME, Family::V4) < 20 {
             let before = begun.elapsed().as_secs_f64();
             let sets = daemon.sets();
             let after = begun.elapsed().as_secs_f64();
@@ -318,6 +317,9 @@ fn a_life_is_never_shortened_and_always_has_an_end() {
             std::thread::sleep(Duration::from_millis(200));
         }
         assert!(latest > 590.0, "{latest}");
+        daemon.reload();
+        let left = daemon.sets().left(long).map_or(0.0, seconds);
+        assert!(left + 1.0 + begun.elapsed().as_secs_f64() >= latest, "a reload has shortened it to {left}");
     });
 }
 

@@ -14,6 +14,8 @@ const SLOW: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Drift {
     next_poll: Duration,
+    /// When the poll began whose answer is awaited: answers take more or less long, polls are apart.
+    poll_began: Option<Duration>,
     /// Others have committed, and nobody has looked since.
     moved: bool,
     last_look: Option<Duration>,
@@ -47,6 +49,7 @@ impl Drift {
         if due {
             // From now, not from when it was due: after a suspend there is no row of polls.
             self.next_poll = now + EVERY;
+            self.poll_began = Some(now);
         }
         due
     }
@@ -54,6 +57,7 @@ impl Drift {
     /// Whether to look now.
     pub(super) fn polled(&mut self, moved: bool, now: Duration) -> bool {
         self.moved |= moved;
+        let now = self.poll_began.take().unwrap_or(now);
         let rested = self.last_look.is_none_or(|last| now.saturating_sub(last) >= EVERY);
         let looks = self.moved && rested && self.waiting.is_none_or(|until| now >= until);
         if looks {
@@ -132,6 +136,15 @@ mod tests {
         assert!(drift.polls(at(11)) && drift.polled(true, at(11)));
         drift.intact();
         assert!(!drift.polled(false, at(12)));
+    }
+
+    #[test]
+    fn a_poll_whose_answer_comes_sooner_than_that_of_the_one_before_has_its_look() {
+        let mut drift = Drift::default();
+        let later = |second, millis| at(second) + Duration::from_millis(millis);
+        assert!(drift.polls(at(10)) && drift.polled(true, later(10, 40)));
+        drift.intact();
+        assert!(drift.polls(at(11)) && drift.polled(true, later(11, 1)));
     }
 
     #[test]

@@ -18,17 +18,22 @@ pub(super) fn read<'t>(reader: &mut Reader, text: &'t str) -> Option<Table<'t>> 
         duplicate(reader, &table, error.span().unwrap_or_default(), text);
     }
     broken.sort_by_key(|error| error.span().unwrap_or_default().start);
-    let mut last_line = None;
+    let mut last = None;
     for error in &broken {
         let place = error.span().unwrap_or_default();
-        let line = text.get(..place.start).map(|before| before.matches('\n').count());
         // What follows in one line are consequences of the first.
-        if line != last_line {
+        let between = last.and_then(|last| text.get(last..place.start));
+        if between.is_none_or(|between| between.contains('\n')) {
             let rest = text.get(place.start..).and_then(|rest| rest.lines().next()).unwrap_or("");
             let fault = fault(error, text.get(place.clone()).unwrap_or(""), rest);
-            reader.error(codes::NOT_TOML, reader.span(place), format!("not TOML: {}", fault.0), fault.1);
+            reader.error(
+                codes::NOT_TOML,
+                reader.span(place.clone()),
+                format!("not TOML: {}", fault.0),
+                fault.1,
+            );
         }
-        last_line = line;
+        last = Some(place.start);
     }
     broken.is_empty().then_some(table)
 }

@@ -46,6 +46,19 @@ impl Wire {
         self.lines().iter().filter(|line| is_look(line)).count()
     }
 
+    /// Polls that a look has followed.
+    pub fn polls_with_look(&self) -> usize {
+        let (mut polls, mut looked) = (0, true);
+        for line in self.lines() {
+            if is_poll(&line) {
+                looked = false;
+            } else if is_look(&line) && !looked {
+                (polls, looked) = (polls + 1, true);
+            }
+        }
+        polls
+    }
+
     /// The polls before the first look that follows a mark.
     pub fn polls_before_look(&self, mark: usize) -> usize {
         let lines = self.lines();

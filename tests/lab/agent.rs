@@ -369,6 +369,11 @@ struct Process {
     inner: i32,
 }
 
+/// Whether a process runs; one that has ended and was not waited for does not.
+pub fn runs(process: Pid) -> bool {
+    processes().iter().any(|other| other.inner == process.as_raw())
+}
+
 /// A number of /proc/PID/status.
 fn status(process: &Process, field: &str) -> u64 {
     let path = format!("/proc/{}/status", process.outer);
@@ -387,6 +392,10 @@ fn processes() -> Vec<Process> {
         let field =
             |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().last());
         let number = |text: &str| text.parse().ok();
+        // One that has ended and was not waited for.
+        if status.lines().any(|line| line.starts_with("State:\tZ")) {
+            return None;
+        }
         let (parent, inner) = (number(field("PPid:")?)?, number(field("NSpid:")?)?);
         (namespace(&pid) == own).then_some(Process { outer: number(&pid)?, parent, inner })
     };

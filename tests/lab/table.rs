@@ -124,7 +124,9 @@ fn take(parts: &mut BTreeMap<String, Value>, kind: &str, fields: &Value) {
         return;
     }
     let name = fields["name"].as_str().expect("it has a name").to_owned();
-    if fields["flags"].as_array().is_some_and(|flags| flags.iter().any(|flag| flag == "dynamic")) {
+    // Packets fill these; nft 1.0.6 does not print the flag `dynamic`.
+    let dynamic = fields["flags"].as_array().is_some_and(|flags| flags.iter().any(|flag| flag == "dynamic"));
+    if dynamic || name.contains(".log.") {
         fields["elem"] = Value::Null;
     }
     if let Some(elements) = fields["elem"].as_array_mut() {

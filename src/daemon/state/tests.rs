@@ -114,10 +114,10 @@ fn answered(address: &str) -> Event {
 /// Has learnt an address that is to go to the kernel, and gives it.
 fn to_be_added(state: &mut State, address: &str, now: Duration) -> Lives {
     state.step(answered(address), now);
-    let adds = state.turn_ends(now).into_iter().find_map(|action| match action {
-        Action::Add(lives) => Some(lives),
-        _ => None,
-    });
+    let adds = state
+        .turn_ends(now)
+        .into_iter()
+        .find_map(|action| if let Action::Add(lives) = action { Some(lives) } else { None });
     adds.expect("an address is added")
 }
 
