@@ -148,7 +148,7 @@ fn many_names_are_asked_in_time_while_a_tenth_is_asked_in_vain() {
         for index in 0..scale.names {
             lab.dns.set(&name(index), if is_silent(index) { Act::silent() } else { of_name(index) });
         }
-        let (sender, mut sent) = channel();
+        let (sender, sent) = channel();
         for index in 0..CHANGING {
             lab.dns.set(&changing(index), of_changing(index, sender.clone()));
         }
@@ -158,7 +158,7 @@ fn many_names_are_asked_in_time_while_a_tenth_is_asked_in_vain() {
         learnt(&scale, &daemon);
         settled(&scale, &lab);
         let (from, computed) = (Instant::now(), daemon.computed());
-        soon_in_the_kernel(&scale, &daemon, &mut sent);
+        soon_in_the_kernel(&scale, &daemon, sent);
         std::thread::sleep(scale.watch.saturating_sub(from.elapsed()));
         let share = (daemon.computed() - computed).as_secs_f64() / from.elapsed().as_secs_f64();
         in_time(&scale, &lab, &daemon, from);
@@ -257,11 +257,11 @@ fn settled(scale: &Scale, lab: &Lab) {
 }
 
 /// Judges how long a new address takes from the server to the kernel.
-fn soon_in_the_kernel(scale: &Scale, daemon: &Daemon<'_>, sent: &mut Receiver<Sent>) {
-    let mut all: Vec<Duration> = daemon.ns.enter(|| {
+fn soon_in_the_kernel(scale: &Scale, daemon: &Daemon<'_>, sent: Receiver<Sent>) {
+    let mut all: Vec<Duration> = daemon.ns.enter(move || {
         // To close a socket would take as long as the kernel has to free something.
         let mut kernel = OpenNfTables::default();
-        (0..CHANGES).map(|_| latency(daemon, &mut kernel, sent)).collect()
+        (0..CHANGES).map(|_| latency(daemon, &mut kernel, &sent)).collect()
     });
     all.sort_unstable();
     let (median, last) = (all[all.len() / 2], all[all.len() - 1]);
