@@ -335,9 +335,10 @@ fn reloaded(daemon: &Daemon<'_>) {
     daemon.reload();
     let mib = |kib: u64| kib as f64 / 1024.0;
     say(format!(
-        "a reload took {:.1} s; the most memory before {:.1} MiB, then {:.1} MiB",
+        "a reload took {:.1} s; the most memory before {:.1} MiB, then {:.1} MiB; {:.1} MiB are left",
         begun.elapsed().as_secs_f64(),
         mib(before),
-        mib(daemon.peak())
+        mib(daemon.peak()),
+        mib(daemon.memory())
     ));
 }

@@ -111,7 +111,7 @@ impl State {
             }
             Event::Looked(look) => self.looked(look, now),
             Event::Repaired(repaired) => self.repaired(repaired, now),
-            Event::Saved(saved) => self.learning.saved(saved),
+            Event::Saved(saved) => self.learning.saved(saved, now),
             Event::HeldBack(count) => self.logging.counted(count, now),
             Event::LogFree => self.renew_worker(now),
         }

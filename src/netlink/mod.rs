@@ -26,6 +26,8 @@ pub mod wire;
 pub use elements::kernel_count;
 #[cfg(feature = "kernel")]
 pub use nf_tables::{NfTables, OpenNfTables};
+#[cfg(feature = "kernel")]
+pub use sys::memory::give_back as give_back_memory;
 
 use crate::plan::Plan;
 use crate::ruleset::{ElementKey, ElementValue, Ruleset, Set};

@@ -29,6 +29,8 @@ const LONGEST_LIFE: u64 = 60 * 86_400;
 const MOST_ADDRESSES: usize = 65_536;
 const MOST_NAMES_EACH: usize = 16;
 
+const WRITTEN_AT_ONCE: usize = 256 << 10;
+
 /// A moment by all clocks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
@@ -149,7 +151,7 @@ pub(super) fn save(dir: &Dir, names: &Names) -> Result<(), StoreError> {
     let file = NewFile { format: FORMAT, written, names: &names.names };
     // There may be megabytes: they are written as they are made.
     dir.write_with(FILE, &mut |out| {
-        let mut out = BufWriter::new(out);
+        let mut out = BufWriter::with_capacity(WRITTEN_AT_ONCE, out);
         serde_json::to_writer(&mut out, &file)?;
         out.flush()
     })

@@ -28,12 +28,15 @@ pub(super) struct Hands {
     pub(super) notifier: Notifier,
     pub(super) worker: Option<Worker>,
     pub(super) stops: bool,
+    /// Something large was made, and is free again when its turn ends.
+    pub(super) had_much: bool,
 }
 
 impl Hands {
     /// Carries an action out, and gives what comes of it.
     pub(super) fn carry_out(&mut self, action: Action, state: &mut State) -> Vec<Event> {
         let changed = |changed| vec![Event::Changed(Box::new(changed))];
+        self.had_much |= needs_much(&action);
         match action {
             Action::Reload(cause) => changed(self.engine.reload(cause, lives(state))),
             Action::Manage => changed(self.engine.management(Cause::Management)),
@@ -137,6 +140,20 @@ impl Hands {
         }
         Vec::new()
     }
+}
+
+/// What is proportional to all addresses. Not the saving: it happens again and again.
+fn needs_much(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Reload(_)
+            | Action::Manage
+            | Action::Take(..)
+            | Action::Relearn(_)
+            | Action::Look
+            | Action::Repair
+            | Action::ReplyNames(_)
+    )
 }
 
 /// The socket of the kernel's log, where the policy logs.

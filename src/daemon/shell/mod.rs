@@ -10,6 +10,7 @@ use super::state::State;
 use crate::control::{BindError, Server};
 use crate::host::notify::Notifier;
 use crate::host::{clock, log};
+use crate::netlink;
 use crate::site::{Context, Inputs, lookups, names, settings};
 use crate::store::{Store, remaining};
 use crate::worker;
@@ -52,6 +53,7 @@ pub fn run(inputs: Inputs) -> Result<(), StartError> {
             notifier,
             worker: None,
             stops: false,
+            had_much: true,
         },
         sources,
         events: VecDeque::new(),
@@ -97,6 +99,9 @@ impl Daemon {
         let actions = self.state.turn_ends(clock::since_boot());
         self.carry_out(actions);
         self.handle();
+        if std::mem::take(&mut self.hands.had_much) {
+            netlink::give_back_memory();
+        }
     }
 
     fn handle(&mut self) {

@@ -1,4 +1,4 @@
-//! libnftnl and the socket options that no crate offers: the only place with `unsafe`.
+//! libnftnl, the socket options that no crate offers, and the allocator: the only place with `unsafe`.
 //!
 //! Everything that is exported is safe: the pairs of attribute and type are fixed here, lengths are checked here, and
 //! a message is built only if it fits into the buffer.
@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 mod expr;
+pub mod memory;
 mod message;
 mod object;
 mod set;
