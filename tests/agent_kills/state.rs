@@ -1,7 +1,10 @@
 //! The state directory while its owner writes, and after it was killed.
 
 use super::lab::{PATIENCE, Site};
+use portgrave::host::clock::since_boot;
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
@@ -39,6 +42,19 @@ pub fn is_sound(site: &Site) {
         let name = entry.expect("an entry").file_name().into_string().expect("a name");
         assert!(known.contains(&name.as_str()), "{name} is left over");
     }
+}
+
+/// The addresses that the file of names has, but those whose life there ends within so many seconds or has ended.
+pub fn addresses(site: &Site, soon: u64) -> BTreeSet<IpAddr> {
+    let names = parsed(site, "names.json").expect("names were saved");
+    let written = names["written"]["since_boot"]["secs"].as_u64().expect("when it was written");
+    let ended = since_boot().as_secs() - written + soon;
+    let kept = names["names"].as_object().expect("a name with each").values();
+    let entries = kept.flat_map(|entries| entries.as_array().expect("a list of addresses"));
+    let lasting =
+        entries.filter(|entry| entry["remaining_seconds"].as_u64().is_some_and(|left| left > ended));
+    let parsed = |entry: &Value| entry["address"].as_str().and_then(|text| text.parse().ok());
+    lasting.map(|entry| parsed(entry).unwrap_or_else(|| panic!("no address: {entry}"))).collect()
 }
 
 /// `None` if there is no such file.
