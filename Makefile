@@ -60,9 +60,12 @@ bench:
 	@scripts/setup test
 	umask 022; $(CARGO) bench --locked --bench apply
 
-# The same tests as in `make test`, with larger counts; then the fuzzer.
+# The same tests as in `make test`, with larger counts, of which docs/performance.md has the figures; then the fuzzer.
 soak:
 	@scripts/setup test
+	$(CARGO) build --locked --release
+	export PORTGRAVE_TEST_SECONDS=3600 PORTGRAVE_TEST_NAME_SECONDS=600 PORTGRAVE_BIN="$(CURDIR)/target/release/portgrave"; \
+		$(CARGO_TEST) --test agent_size -- --nocapture --test-threads=1
 	export PORTGRAVE_TEST_POLICIES=20000 PORTGRAVE_TEST_PACKETS=50 PORTGRAVE_TEST_BATCHES=20000 \
 		PORTGRAVE_TEST_KILLS=500 PORTGRAVE_TEST_RELOADS=1000 PORTGRAVE_TEST_SECONDS=3600 \
 		PORTGRAVE_TEST_TEXTS=20000 PORTGRAVE_TEST_FLOOD=1000000 PORTGRAVE_TEST_LOOKS=300; \

@@ -183,8 +183,11 @@ fn with_the_shipped_policy_and_nothing_to_do_the_daemon_is_small_and_sleeps() {
             }),
         );
         let site = Site::new(&lab, &resolver(&[server], ""));
+        let settings = std::fs::read_to_string(site.config()).expect("the settings");
+        std::fs::write(site.config(), format!("policy = [\"clearswift-seg\"]\n{settings}"))
+            .expect("settings");
         let shipped = std::fs::read_to_string(shipped_path()).expect("the shipped policy");
-        site.policy("clearswift-seg", &shipped);
+        std::fs::write(site.path("vendor/clearswift-seg.toml"), shipped).expect("a policy file");
         site.policy("site", &all_on());
         let daemon = site.run(&lab.gw);
         eventually_within(PATIENCE, "every name has an address", || {

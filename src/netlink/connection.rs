@@ -24,7 +24,7 @@ const ANSWER_SIZE: usize = 2048;
 const RECEIVE_MIN: usize = 256 * 1024;
 const RECEIVE_MAX: usize = 64 * 1024 * 1024;
 
-/// One socket, for a batch or for requests one after the other.
+/// One socket, for batches and requests one after the other.
 pub struct Connection {
     socket: Socket,
     port: u32,

@@ -25,7 +25,7 @@ pub mod wire;
 
 pub use elements::kernel_count;
 #[cfg(feature = "kernel")]
-pub use nf_tables::NfTables;
+pub use nf_tables::{NfTables, OpenNfTables};
 
 use crate::plan::Plan;
 use crate::ruleset::{ElementKey, ElementValue, Ruleset, Set};

@@ -53,3 +53,49 @@ impl Kernel for NfTables {
         Connection::open()?.commit(&batch)
     }
 }
+
+/// The same for who commits and asks often: one socket stays open for commits and the generation id. The kernel closes
+/// a netlink socket only after it has freed what commits took away, which takes it up to 20 ms.
+#[derive(Default)]
+pub struct OpenNfTables(Option<Connection>);
+
+impl OpenNfTables {
+    /// After anything but success the socket is given up, so that no answer can be taken for another's.
+    fn with<T>(
+        &mut self,
+        call: impl FnOnce(&mut Connection) -> Result<T, KernelError>,
+    ) -> Result<T, KernelError> {
+        let mut connection = self.0.take().map_or_else(Connection::open, Ok)?;
+        let value = call(&mut connection)?;
+        self.0 = Some(connection);
+        Ok(value)
+    }
+}
+
+impl Kernel for OpenNfTables {
+    fn generation(&mut self) -> Result<GenId, KernelError> {
+        self.with(generation)
+    }
+
+    fn read(&mut self, dump_limit: u32) -> Result<Option<Ruleset>, KernelError> {
+        NfTables.read(dump_limit)
+    }
+
+    fn lookup(
+        &mut self,
+        set: &str,
+        head: &Set,
+        key: &ElementKey,
+    ) -> Result<Option<ElementValue>, KernelError> {
+        NfTables.lookup(set, head, key)
+    }
+
+    fn commit(&mut self, plan: &Plan, generation: Option<GenId>) -> Result<(), KernelError> {
+        let batch = encode(plan, generation, Purpose::Commit)?;
+        self.with(|connection| connection.commit(&batch))
+    }
+
+    fn dry_run(&mut self, plan: &Plan) -> Result<(), KernelError> {
+        NfTables.dry_run(plan)
+    }
+}

@@ -4,8 +4,9 @@ use super::StoreError;
 use super::files::Dir;
 use crate::model::{Kept, Seen};
 use crate::types::HostName;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufWriter, Write};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -45,11 +46,20 @@ pub struct Names {
     pub names: BTreeMap<HostName, Vec<Kept>>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct File {
     format: u32,
     written: Moment,
     names: BTreeMap<String, Vec<Entry>>,
+}
+
+/// The same to be written.
+#[derive(Serialize)]
+struct NewFile<'a> {
+    format: u32,
+    written: Moment,
+    #[serde(serialize_with = "entries")]
+    names: &'a BTreeMap<HostName, Vec<Kept>>,
 }
 
 /// Ages and the life are counted from the moment of writing.
@@ -136,11 +146,18 @@ fn aged(kept: Kept, passed: &Passed) -> Kept {
 
 pub(super) fn save(dir: &Dir, names: &Names) -> Result<(), StoreError> {
     let Some(written) = names.written.clone() else { return Ok(()) };
-    let of_name =
-        |(name, kept): (&HostName, &Vec<Kept>)| (name.to_string(), kept.iter().map(Entry::of).collect());
-    let file = File { format: FORMAT, written, names: names.names.iter().map(of_name).collect() };
-    let text = serde_json::to_string(&file).map_err(|error| dir.corrupt(FILE, error.to_string()))?;
-    dir.write(FILE, text.as_bytes())
+    let file = NewFile { format: FORMAT, written, names: &names.names };
+    // There may be megabytes: they are written as they are made.
+    dir.write_with(FILE, &mut |out| {
+        let mut out = BufWriter::new(out);
+        serde_json::to_writer(&mut out, &file)?;
+        out.flush()
+    })
+}
+
+fn entries<S: Serializer>(names: &BTreeMap<HostName, Vec<Kept>>, serializer: S) -> Result<S::Ok, S::Error> {
+    let of_name = |kept: &Vec<Kept>| kept.iter().map(Entry::of).collect::<Vec<_>>();
+    serializer.collect_map(names.iter().map(|(name, kept)| (name.as_str(), of_name(kept))))
 }
 
 /// Read as if a stranger had written it: names must be names, addresses few enough, and no life without end.

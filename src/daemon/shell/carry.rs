@@ -87,8 +87,8 @@ impl Hands {
     }
 
     fn poll(&mut self) -> Vec<Event> {
-        match NfTables.generation() {
-            Ok(generation) => vec![Event::Polled { moved: self.engine.moved(generation) }],
+        match self.engine.moved() {
+            Ok(moved) => vec![Event::Polled { moved }],
             Err(error) => vec![Event::Looked(Err(error.to_string()))],
         }
     }

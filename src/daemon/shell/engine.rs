@@ -7,7 +7,7 @@ use crate::daemon::event::{Adding, Cause, Changed, InForce, Lives, Servers};
 use crate::diag::Findings;
 use crate::host::clock;
 use crate::model::{AddressBook, Policy, management};
-use crate::netlink::{GenId, NfTables};
+use crate::netlink::{Kernel, KernelError, OpenNfTables};
 use crate::policy::Settings;
 use crate::site::{self, Context, Inputs, Report, Unsound, names};
 use crate::store::{HeldBack, Input, Store, StoreError};
@@ -21,13 +21,14 @@ pub(super) struct Engine {
     /// The policy in force, and what the kernel holds of it.
     in_force: Option<(Context, Kept)>,
     generation: Option<u64>,
+    kernel: OpenNfTables,
     /// The user that names are asked as.
     asks_as: u32,
 }
 
 impl Engine {
     pub(super) fn new(inputs: Inputs, settings: Settings, asks_as: u32) -> Self {
-        Self { inputs, settings, in_force: None, generation: None, asks_as }
+        Self { inputs, settings, in_force: None, generation: None, kernel: OpenNfTables::default(), asks_as }
     }
 
     pub(super) fn asks_as(&self) -> u32 {
@@ -121,7 +122,7 @@ impl Engine {
         let Some((context, kept)) = &mut self.in_force else { return Adding::NeedsMore };
         let book = AddressBook { names: lives.clone(), ..context.book.clone() };
         let Ok(part) = of_names(&context.policy, &book, &Features::ALL) else { return Adding::NeedsMore };
-        match kept.add(&mut NfTables, &part, clock::since_boot()) {
+        match kept.add(&mut self.kernel, &part, clock::since_boot()) {
             Ok(Added::Written(_)) => Adding::Written,
             Ok(Added::NeedsMore) => Adding::NeedsMore,
             Ok(Added::Overtaken) => Adding::Overtaken,
@@ -138,8 +139,9 @@ impl Engine {
     }
 
     /// Whether somebody else has committed.
-    pub(super) fn moved(&self, generation: GenId) -> bool {
-        self.in_force.as_ref().is_some_and(|(_, kept)| !kept.is_current(generation))
+    pub(super) fn moved(&mut self) -> Result<bool, KernelError> {
+        let generation = self.kernel.generation()?;
+        Ok(self.in_force.as_ref().is_some_and(|(_, kept)| !kept.is_current(generation)))
     }
 
     pub(super) fn stood_still(&mut self, by: Duration) {
@@ -150,7 +152,7 @@ impl Engine {
 
     pub(super) fn look(&mut self) -> Result<Vec<String>, String> {
         let Some((_, kept)) = &mut self.in_force else { return Ok(Vec::new()) };
-        match kept.look(&mut NfTables, clock::since_boot()) {
+        match kept.look(&mut self.kernel, clock::since_boot()) {
             Ok(Look::Intact) => Ok(Vec::new()),
             Ok(Look::Differs(changes)) => Ok(changes),
             Err(error) => Err(error.to_string()),
@@ -159,7 +161,7 @@ impl Engine {
 
     pub(super) fn repair(&mut self) -> Result<(), String> {
         let Some((_, kept)) = &mut self.in_force else { return Ok(()) };
-        kept.repair(&mut NfTables, clock::since_boot()).map(drop).map_err(|error| error.to_string())
+        kept.repair(&mut self.kernel, clock::since_boot()).map(drop).map_err(|error| error.to_string())
     }
 
     fn take(&mut self, cause: Cause, loaded: Result<Context, Unsound>, lives: Lives) -> Changed {

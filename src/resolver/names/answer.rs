@@ -81,9 +81,12 @@ impl Names {
         let learning = pace::learning(ttl, inquiry.looks);
         inquiry.looks = if is_new { inquiry.looks.saturating_add(1) } else { 0 };
         inquiry.promised = place.now + wait;
-        let (kind, wait) =
-            if is_new && learning < wait { (Kind::New, learning) } else { (Kind::Known, wait) };
-        self.schedule.put(question(place.id, place.family), kind, place.now + wait);
+        let (question, end) = (question(place.id, place.family), place.now + wait);
+        if is_new && learning < wait {
+            self.schedule.look(question, place.now + learning, end);
+        } else {
+            self.schedule.put(question, Kind::Known, end);
+        }
     }
 
     fn failed(&mut self, place: Place, failure: Failure, change: &mut Change) {

@@ -53,6 +53,8 @@ enum Place {
     #[default]
     Nowhere,
     Waiting(Kind, Ms),
+    /// For its turn among the new ones, and from the second moment on among the known ones.
+    Looking(Ms, Ms),
     /// In flight, until then at the latest.
     Flying(Kind, Ms),
 }
@@ -61,6 +63,8 @@ enum Place {
 pub(super) struct Schedule {
     places: Vec<Place>,
     waiting: [BTreeSet<(Ms, QuestionId)>; 3],
+    /// When those that look for more are due at the latest.
+    looking: BTreeSet<(Ms, QuestionId)>,
     flying: BTreeSet<(Ms, QuestionId)>,
     in_flight: [usize; 3],
     turn: usize,
@@ -76,11 +80,22 @@ impl Schedule {
         self.set_place(question, Place::Waiting(kind, at));
     }
 
+    /// A question that may show more addresses before its answer ends: while there are very many new ones it must not miss that moment.
+    pub(super) fn look(&mut self, question: QuestionId, at: Ms, end: Ms) {
+        self.put(question, New, at);
+        self.looking.insert((end, question));
+        self.set_place(question, Place::Looking(at, end));
+    }
+
     pub(super) fn withdraw(&mut self, question: QuestionId) {
         match self.place(question) {
             Place::Nowhere => {}
             Place::Waiting(kind, at) => {
                 self.waiting[kind.index()].remove(&(at, question));
+            }
+            Place::Looking(at, end) => {
+                self.waiting[New.index()].remove(&(at, question));
+                self.looking.remove(&(end, question));
             }
             Place::Flying(kind, until) => {
                 self.flying.remove(&(until, question));
@@ -92,6 +107,9 @@ impl Schedule {
 
     /// What goes out now.
     pub(super) fn take(&mut self, now: Ms) -> Vec<QuestionId> {
+        while let Some((end, question)) = self.looking.first().copied().filter(|(end, _)| *end <= now) {
+            self.put(question, Known, end);
+        }
         let mut sent = Vec::new();
         while self.may_send(now) {
             let due = |kind: &&Kind| self.has_room(**kind) && self.first(**kind).is_some_and(|at| at <= now);
@@ -115,7 +133,7 @@ impl Schedule {
 
     /// A waiting question goes out, whatever the limits.
     pub(super) fn send(&mut self, question: QuestionId, now: Ms) {
-        if let Place::Waiting(kind, _) = self.place(question) {
+        if let (Some(kind), Some(_)) = (self.kind(question), self.at(question)) {
             self.withdraw(question);
             self.fly(question, kind, now + LONGEST_QUESTION);
         }
@@ -127,12 +145,16 @@ impl Schedule {
 
     /// When a waiting question goes out at the earliest.
     pub(super) fn at(&self, question: QuestionId) -> Option<Ms> {
-        if let Place::Waiting(_, at) = self.place(question) { Some(at) } else { None }
+        match self.place(question) {
+            Place::Waiting(_, at) | Place::Looking(at, _) => Some(at),
+            Place::Nowhere | Place::Flying(..) => None,
+        }
     }
 
     pub(super) fn kind(&self, question: QuestionId) -> Option<Kind> {
         match self.place(question) {
             Place::Waiting(kind, _) | Place::Flying(kind, _) => Some(kind),
+            Place::Looking(..) => Some(New),
             Place::Nowhere => None,
         }
     }
@@ -166,7 +188,8 @@ impl Schedule {
         let head = heads.filter_map(|kind| self.first(kind)).min();
         let may_send = if self.may_send(now) { now } else { self.paced - (BURST - WORTHWHILE) * EACH };
         let overdue = self.flying.first().map(|(until, _)| *until);
-        head.map(|head| head.max(may_send)).into_iter().chain(overdue).min()
+        let looking = self.looking.first().map(|(end, _)| *end);
+        head.map(|head| head.max(may_send)).into_iter().chain(overdue).chain(looking).min()
     }
 
     fn fly(&mut self, question: QuestionId, kind: Kind, until: Ms) {

@@ -78,6 +78,33 @@ fn of_the_rate_the_known_have_half_and_the_others_a_quarter_each_where_all_have_
 }
 
 #[test]
+fn a_look_for_more_has_its_turn_among_the_known_once_its_answer_has_ended() {
+    let mut schedule = full(&[(Kind::New, 0..1_000)]);
+    schedule.look(2_000, 500, 1_000);
+    schedule.look(2_001, 500, 9_000);
+    let sent = out(&mut schedule, 0, 1_000);
+    assert_eq!(sent.len(), 64, "new ones that nobody answers have all slots of their kind");
+    assert_eq!(schedule.next(999), Some(1_000));
+    assert_eq!((schedule.take(1_000), schedule.kind(2_000)), (vec![2_000], Some(Kind::Known)));
+    assert_eq!((schedule.kind(2_001), schedule.at(2_001)), (Some(Kind::New), Some(500)));
+    schedule.withdraw(2_001);
+    assert_eq!((schedule.take(9_000), schedule.kind(2_001)), (vec![], None));
+}
+
+#[test]
+fn how_late_names_are_asked_counts_from_the_end_of_an_answer_and_for_answers_alone() {
+    let mut lab = Lab::of(&["a.example"]);
+    lab.end("a.example", V6, Err(Failure::ServFail));
+    lab.end("a.example", V4, Ok(&[("192.0.2.1", 60)]));
+    lab.end("a.example", V4, Ok(&[("192.0.2.1", 60)]));
+    assert_eq!(lab.names.latest(), Duration::ZERO);
+    let due = lab.now + Duration::from_millis(lab.waits("a.example", V4).0.try_into().unwrap());
+    lab.now = due + seconds(3);
+    lab.names.due(lab.now);
+    assert_eq!(lab.names.latest(), seconds(3));
+}
+
+#[test]
 fn what_is_due_first_goes_first_and_nothing_before_its_moment() {
     let mut schedule = Schedule::default();
     for (question, at) in [(1, 300), (2, 100), (3, 200)] {
