@@ -6,7 +6,7 @@ use super::sealed::Sealed;
 use super::server::Peer;
 use super::{MOST_CLIENTS, MOST_LISTS, MOST_REPLY, MOST_REQUEST, PATIENCE, refused, wire};
 use nix::poll::PollFlags;
-use serde_json::Value;
+use serde::Serialize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -120,7 +120,7 @@ impl Connection {
     }
 
     /// Sends the reply to its request; a second one is dropped.
-    pub(super) fn reply(&mut self, reply: &Value, now: Duration) {
+    pub(super) fn reply(&mut self, reply: &impl Serialize, now: Duration) {
         if matches!(self.state, State::Waiting) {
             self.answer(reply, now);
         }
@@ -137,8 +137,11 @@ impl Connection {
         self.answer(&refused(&fault.to_string(), fault.help()), now);
     }
 
-    fn answer(&mut self, reply: &Value, now: Duration) {
-        let mut reply = format!("{reply}\n").into_bytes();
+    fn answer(&mut self, reply: &impl Serialize, now: Duration) {
+        let written = serde_json::to_string(reply);
+        let mut reply =
+            written.unwrap_or_else(|error| refused(&error.to_string(), "").to_string()).into_bytes();
+        reply.push(b'\n');
         if reply.len() > MOST_REPLY {
             let error = format!("the reply would have {} octets; {MOST_REPLY} are allowed", reply.len());
             reply = format!("{}\n", refused(&error, "")).into_bytes();

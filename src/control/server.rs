@@ -11,7 +11,7 @@ use nix::poll::PollFlags;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
-use serde_json::Value;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -105,7 +105,7 @@ impl Server {
     }
 
     /// Answers a request; one whose client has gone is answered to nobody.
-    pub fn reply(&mut self, client: ClientId, reply: &Value, now: Duration) {
+    pub fn reply(&mut self, client: ClientId, reply: &impl Serialize, now: Duration) {
         if let Some(client) = self.clients.get_mut(&client) {
             client.reply(reply, now);
         }

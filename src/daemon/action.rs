@@ -39,6 +39,8 @@ pub(super) enum Action {
     /// Write the addresses of names to the disk.
     Save,
     Reply(ClientId, Value),
+    /// What is known of all names.
+    ReplyNames(ClientId),
     Tell(Notice),
     Log(super::log::Entry),
     Stop,

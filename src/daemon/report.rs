@@ -3,6 +3,7 @@
 use super::state::State;
 use crate::model::never::Filter;
 use crate::resolver::names::{NameReport, State as NameState};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -81,17 +82,25 @@ fn filter(state: &State) -> Option<&Filter> {
     state.in_force.as_ref().map(|in_force| &in_force.filter)
 }
 
-pub(super) fn names(state: &State, now: Duration) -> Value {
-    let names = state.learning.report(filter(state), now);
+/// The reply to a question for all names. There may be megabytes: as [`Value`] they would be eight times as many.
+#[derive(Serialize)]
+pub(super) struct NamesReply {
+    ok: bool,
+    names: Vec<NameReport>,
+    counters: Value,
+}
+
+pub(super) fn names(state: &State, now: Duration) -> NamesReply {
     let counters = state.worker.counters;
-    json!({
-        "names": names,
-        "counters": {
+    NamesReply {
+        ok: true,
+        names: state.learning.report(filter(state), now),
+        counters: json!({
             "udp_asked": counters.udp_asked, "tcp_asked": counters.tcp_asked,
             "timeouts": counters.timeouts, "spoof_suspect": counters.spoof_suspect,
             "late_ms_max": state.learning.names().latest().as_millis(),
-        },
-    })
+        }),
+    }
 }
 
 /// The line that `systemctl status` shows.

@@ -203,7 +203,7 @@ impl State {
         match request {
             Request::Ping {} => reply(agreed(json!({}))),
             Request::Status {} => reply(agreed(report::status(self, now))),
-            Request::Names {} => reply(agreed(report::names(self, now))),
+            Request::Names {} => vec![Action::ReplyNames(client)],
             Request::Reload {} => {
                 vec![Action::Tell(Notice::Reloading), Action::Reload(Cause::Client(client))]
             }

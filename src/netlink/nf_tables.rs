@@ -54,7 +54,7 @@ impl Kernel for NfTables {
     }
 }
 
-/// The same for who commits and asks often: one socket stays open for commits and the generation id. The kernel closes
+/// The same for who commits and asks often: one socket stays open for commits, lookups and the generation id. The kernel closes
 /// a netlink socket only after it has freed what commits took away, which takes it up to 20 ms.
 #[derive(Default)]
 pub struct OpenNfTables(Option<Connection>);
@@ -87,7 +87,7 @@ impl Kernel for OpenNfTables {
         head: &Set,
         key: &ElementKey,
     ) -> Result<Option<ElementValue>, KernelError> {
-        NfTables.lookup(set, head, key)
+        self.with(|connection| lookup(connection, set, head, key))
     }
 
     fn commit(&mut self, plan: &Plan, generation: Option<GenId>) -> Result<(), KernelError> {

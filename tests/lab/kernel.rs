@@ -154,8 +154,9 @@ impl Finder {
         Self { set: set.clone(), head: head.head() }
     }
 
-    /// Whether the map holds the address with a port of TCP; `None` if the map is gone: it may have been made anew.
-    pub fn holds(&self, ns: &Ns, address: IpAddr, port: u16) -> Option<bool> {
+    /// Whether the map holds the address with a port of TCP; `None` if the map is gone: it may have been made anew. The calling
+    /// thread is in the namespace.
+    pub fn holds(&self, kernel: &mut dyn Kernel, address: IpAddr, port: u16) -> Option<bool> {
         let mut key = match address {
             IpAddr::V4(v4) => v4.octets().to_vec(),
             IpAddr::V6(v6) => v6.octets().to_vec(),
@@ -164,7 +165,7 @@ impl Finder {
         key.extend(port.to_be_bytes());
         key.extend([0, 0]);
         let key = ElementKey { first: key.into_boxed_slice(), last: None };
-        let found = ns.enter(|| NfTables.lookup(&self.set, &self.head, &key));
+        let found = kernel.lookup(&self.set, &self.head, &key);
         found.ok().map(|element| element.is_some())
     }
 }

@@ -15,7 +15,7 @@ use crate::ruleset::{Object, ObjectDef};
 use crate::site::lookups;
 use crate::store::{Names, Store, StoreError};
 use crate::worker::{Refusal, ToWorker, Worker};
-use serde_json::Value;
+use serde::Serialize;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -60,6 +60,7 @@ impl Hands {
             Action::CountHeldBack => held_back().map(Event::HeldBack).into_iter().collect(),
             Action::Save => vec![Event::Saved(self.save(state))],
             Action::Reply(client, reply) => self.reply(client, &reply),
+            Action::ReplyNames(client) => self.reply(client, &report::names(state, clock::since_boot())),
             Action::Tell(notice) => self.tell(&notice, state),
             Action::Log(entry) => write(&entry),
             Action::Stop => {
@@ -116,7 +117,7 @@ impl Hands {
         store.keep_names(&names).map_err(|error| error.to_string())
     }
 
-    fn reply(&mut self, client: ClientId, reply: &Value) -> Vec<Event> {
+    fn reply(&mut self, client: ClientId, reply: &impl Serialize) -> Vec<Event> {
         self.server.reply(client, reply, clock::since_boot());
         Vec::new()
     }
