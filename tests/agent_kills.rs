@@ -11,19 +11,18 @@ mod state;
 #[path = "agent_kills/talk.rs"]
 mod talk;
 
-use draw::{Draw, Moment, Victim};
+use draw::{Deck, Draw, Moment, Victim};
 use lab::agent::running;
 use lab::flow::{self, Flow};
 use lab::kernel::Sets;
-use lab::samples::{NAME, both, both_act, resolver};
+use lab::samples::{NAME, address, both, both_act, resolver};
 use lab::wire::{Message, QUESTION, Record};
 use lab::{Act, Daemon, Lab, SERVERS, Site, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use numbers::Random;
 use portgrave::types::Family;
 use rig::{isolated, say};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use talk::Talk;
@@ -40,6 +39,9 @@ const TIMES: &str = "min-interval = \"1s\"\nttl-floor = \"1s\"\ngrace = \"90s\""
 const SOON: u64 = 10;
 /// A worker that ends early again and again is started later and later.
 const IN_A_ROW: usize = 3;
+
+/// A reload is over sooner.
+const RELOAD: Duration = Duration::from_millis(100);
 
 /// PORTGRAVE_TEST_KILLS asks for more.
 fn kills() -> usize {
@@ -99,7 +101,7 @@ impl<'a> Pair<'a> {
             Victim::Agent | Victim::Both => held = self.agent_returns(draw),
         }
         self.still_held(&held);
-        self.is_well();
+        self.is_well(1);
         flow.wait_for(200);
     }
 
@@ -177,10 +179,11 @@ impl<'a> Pair<'a> {
         })
     }
 
-    /// Names are asked, and the answers taken.
+    /// Every name is asked again.
     fn asks(&self) {
-        for name in names() {
-            self.lab.dns.asked_again(name, Family::V4, 1);
+        let count = |name: &&'static str| (*name, self.lab.dns.count_of(name, Family::V4) + 1);
+        for (name, count) in names().iter().map(count).collect::<Vec<_>>() {
+            self.lab.dns.asked_for(name, Family::V4, count);
         }
     }
 
@@ -199,15 +202,47 @@ impl<'a> Pair<'a> {
         assert!(lost.is_empty(), "addresses that were lost, with the seconds they had: {lost:?}\n{said}");
     }
 
-    fn is_well(&self) {
+    fn is_well(&self, generation: u64) {
         let status = eventually("healthy", || {
             let status = self.daemon().status();
             if status["health"] == "healthy" { Ok(status) } else { Err(format!("{status:#}")) }
         });
-        assert_eq!((&status["generation"], &status["drift"]["seen"]), (&1.into(), &0.into()), "{status:#}");
+        assert_eq!(
+            (&status["generation"], &status["drift"]["seen"]),
+            (&generation.into(), &0.into()),
+            "{status:#}"
+        );
         assert_eq!(status["names"]["with_addresses"], names().len(), "{status:#}");
-        state::is_sound(self.site);
+        assert_eq!(state::is_sound(self.site), generation);
     }
+}
+
+impl<'a> Pair<'a> {
+    /// That has learnt and kept the addresses of the flow's name.
+    fn learnt(lab: &'a Lab, site: &'a Site) -> Self {
+        let pair = Self { lab, site, daemon: Some(site.run(&lab.gw)), ended: 0, unkept: 0 };
+        let both = both(1);
+        pair.daemon().holds(&[&both[0], &both[1]]);
+        eventually("the state file has both", || {
+            let kept = state::addresses(site, SOON);
+            if both.iter().all(|text| kept.contains(&address(text))) {
+                Ok(())
+            } else {
+                Err(format!("{kept:?}"))
+            }
+        });
+        pair
+    }
+}
+
+/// Ends all that crosses the gateway, of which nothing may be lost.
+fn judge(lab: &Lab, flow: Flow, talk: Talk, what: &str) {
+    let said = talk.end();
+    let judged = flow.end(lab);
+    say(format!("{what} in {:.0} s: {judged:?}, {said} messages there and back", judged.seconds));
+    assert_eq!((judged.lost, judged.passed, judged.resets), (0, 0, 0), "{judged:?}");
+    assert_eq!(judged.sent, judged.arrived, "{judged:?}");
+    assert!(judged.allowed > 4000 && judged.forbidden > 2000 && said > 100, "{judged:?}");
 }
 
 #[test]
@@ -215,32 +250,54 @@ fn what_is_allowed_is_never_lost_however_agent_and_worker_are_killed_and_both_co
     isolated("what_is_allowed_is_never_lost_however_agent_and_worker_are_killed_and_both_come_back", || {
         let lab = Lab::new();
         let site = site(&lab);
-        let mut pair = Pair { lab: &lab, site: &site, daemon: Some(site.run(&lab.gw)), ended: 0, unkept: 0 };
-        let [v4, v6] = both(1);
-        pair.daemon().holds(&[&v4, &v6]);
+        let mut pair = Pair::learnt(&lab, &site);
         let (flow, talk) = (Flow::start(&lab), Talk::start(&lab));
-        let mut random = Random::new(SEED);
-        let mut drawn: BTreeSet<(Victim, Moment)> = BTreeSet::new();
+        let mut deck = Deck::new(SEED);
         for number in 1..=kills() {
-            let draw = Draw::of(&mut random, pair.ended < IN_A_ROW);
+            let draw = deck.draw(pair.ended < IN_A_ROW);
             let _told = Told(format!("seed {SEED}, kill {number}: {draw:?}"));
             pair.survives(&draw, &flow);
-            drawn.insert((draw.victim, draw.moment));
             flow.converse();
         }
-        let (judged, said) = (flow.end(&lab), talk.end());
-        say(format!(
-            "{} kills of seed {SEED} in {:.0} s, {} of {} kinds, {} addresses not kept yet: {judged:?}, {said} messages each way",
-            kills(),
-            judged.seconds,
-            drawn.len(),
-            Draw::KINDS,
-            pair.unkept,
-        ));
-        assert_eq!((judged.lost, judged.passed, judged.resets), (0, 0, 0), "{judged:?}");
-        assert_eq!(judged.sent, judged.arrived, "{judged:?}");
-        assert!(judged.allowed > 4000 && judged.forbidden > 2000 && said > 100, "{judged:?}");
-        pair.is_well();
+        let unkept = pair.unkept;
+        judge(
+            &lab,
+            flow,
+            talk,
+            &format!("{} kills of seed {SEED}, {unkept} addresses not kept yet", kills()),
+        );
+        pair.is_well(1);
+    });
+}
+
+/// The old generation or the new one is on the disk, and the files are in force when the next agent has read them.
+#[test]
+fn a_killed_reload_of_other_files_is_finished_by_the_next_agent_and_nothing_is_lost() {
+    isolated("a_killed_reload_of_other_files_is_finished_by_the_next_agent_and_nothing_is_lost", || {
+        let lab = Lab::new();
+        let site = site(&lab);
+        let mut pair = Pair::learnt(&lab, &site);
+        let (flow, talk) = (Flow::start(&lab), Talk::start(&lab));
+        let (mut deck, mut news, mut prepared) = (Deck::new(SEED), 0, 0);
+        for number in 1..=kills() {
+            flow::policy_of(&site, number % 2, &names());
+            pair.daemon().signal(Signal::SIGHUP);
+            let after = deck.within(RELOAD);
+            let _told = Told(format!("seed {SEED}, kill {number}: {after:?} after SIGHUP"));
+            std::thread::sleep(after);
+            let held = pair.dies();
+            let (old, new) = (u64::try_from(number).expect("a small number"), state::is_sound(&site));
+            assert!(new == old || new == old + 1, "{new} after {old}");
+            news += usize::from(new > old);
+            prepared += usize::from(state::is_prepared(&site));
+            pair.daemon = Some(site.run(&lab.gw));
+            pair.still_held(&held);
+            pair.daemon().line(&["the files at the start"], 1);
+            pair.is_well(old + 1);
+            assert!(!state::is_prepared(&site), "what was prepared is in force, or gone");
+        }
+        let what = format!("{} reloads killed, {news} done already, {prepared} prepared", kills());
+        judge(&lab, flow, talk, &what);
     });
 }
 
@@ -253,10 +310,4 @@ impl Drop for Told {
             eprintln!("{}", self.0);
         }
     }
-}
-
-/// How long after the moment that was drawn.
-fn within(random: &mut Random, longest: Duration) -> Duration {
-    let micros = usize::try_from(longest.as_micros()).expect("a short time");
-    Duration::from_micros(u64::try_from(random.below(micros)).expect("a small number"))
 }

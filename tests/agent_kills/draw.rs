@@ -1,7 +1,6 @@
 //! Who is killed, and when.
 
 use super::numbers::Random;
-use super::within;
 use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,12 +33,28 @@ pub struct Draw {
     pub after: Duration,
 }
 
-impl Draw {
-    pub const KINDS: usize = VICTIMS.len() * MOMENTS.len();
+/// Every victim at every kind of moment, in an order that is drawn, again and again.
+pub struct Deck {
+    random: Random,
+    left: Vec<(Victim, Moment)>,
+}
 
-    pub fn of(random: &mut Random, may_be_worker: bool) -> Self {
-        let victims = if may_be_worker { &VICTIMS[..] } else { &[Victim::Agent, Victim::Both] };
-        let (victim, moment) = (random.pick(victims), random.pick(&MOMENTS));
+impl Deck {
+    pub fn new(seed: u64) -> Self {
+        Self { random: Random::new(seed), left: Vec::new() }
+    }
+
+    pub fn draw(&mut self, may_be_worker: bool) -> Draw {
+        if self.left.is_empty() {
+            let at = |moment: Moment| VICTIMS.map(|victim| (victim, moment));
+            self.left = MOMENTS.into_iter().flat_map(at).collect();
+            self.random.shuffle(&mut self.left);
+        }
+        let may_be = |(victim, _): &(Victim, Moment)| may_be_worker || *victim != Victim::Worker;
+        let (victim, moment) = match self.left.iter().position(may_be) {
+            Some(place) => self.left.remove(place),
+            None => (Victim::Both, Moment::Any),
+        };
         let longest = match moment {
             Moment::Start => Duration::from_millis(150),
             Moment::Reload => Duration::from_millis(60),
@@ -47,6 +62,12 @@ impl Draw {
             Moment::Saving => Duration::from_micros(500),
             Moment::Any => Duration::from_millis(500),
         };
-        Self { victim, moment, after: within(random, longest) }
+        Draw { victim, moment, after: self.within(longest) }
+    }
+
+    /// Some time, at most so much.
+    pub fn within(&mut self, longest: Duration) -> Duration {
+        let micros = usize::try_from(longest.as_micros()).expect("a short time");
+        Duration::from_micros(u64::try_from(self.random.below(micros)).expect("a small number"))
     }
 }

@@ -21,9 +21,10 @@ pub fn saving(site: &Site) {
 }
 
 /// The files are whole, and nothing is left over but what the next write replaces.
-pub fn is_sound(site: &Site) {
+///
+/// Says which generation is in force.
+pub fn is_sound(site: &Site) -> u64 {
     let generation = parsed(site, "generation.json").expect("a generation was in force");
-    assert_eq!(generation["number"], 1, "{generation:#}");
     if let Some(names) = parsed(site, "names.json") {
         assert!(names["names"].is_object(), "{names:#}");
     }
@@ -42,11 +43,12 @@ pub fn is_sound(site: &Site) {
         let name = entry.expect("an entry").file_name().into_string().expect("a name");
         assert!(known.contains(&name.as_str()), "{name} is left over");
     }
+    generation["number"].as_u64().unwrap_or_else(|| panic!("no number: {generation:#}"))
 }
 
 /// The addresses that the file of names has, but those whose life there ends within so many seconds or has ended.
 pub fn addresses(site: &Site, soon: u64) -> BTreeSet<IpAddr> {
-    let names = parsed(site, "names.json").expect("names were saved");
+    let Some(names) = parsed(site, "names.json") else { return BTreeSet::new() };
     let written = names["written"]["since_boot"]["secs"].as_u64().expect("when it was written");
     let ended = since_boot().as_secs() - written + soon;
     let kept = names["names"].as_object().expect("a name with each").values();
@@ -55,6 +57,11 @@ pub fn addresses(site: &Site, soon: u64) -> BTreeSet<IpAddr> {
         entries.filter(|entry| entry["remaining_seconds"].as_u64().is_some_and(|left| left > ended));
     let parsed = |entry: &Value| entry["address"].as_str().and_then(|text| text.parse().ok());
     lasting.map(|entry| parsed(entry).unwrap_or_else(|| panic!("no address: {entry}"))).collect()
+}
+
+/// Whether a generation was written that is not in force.
+pub fn is_prepared(site: &Site) -> bool {
+    site.path("state/prepared.json").exists()
 }
 
 /// `None` if there is no such file.

@@ -1,7 +1,7 @@
 //! Packets and connections that cross a gateway whose daemon reloads, or dies.
 
 use super::samples::{NAME, both};
-use super::{Lab, PATIENCE, Site};
+use super::{Lab, PATIENCE, Site, eventually};
 use crate::rig::Ns;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -145,21 +145,18 @@ impl Flow {
         self.converse();
         let seconds = self.start.elapsed().as_secs_f64();
         let count = |name: &str| counter(&lab.gw, name);
-        // What was sent has come when the counters stand still.
-        let mut before = count("in-before");
-        loop {
-            std::thread::sleep(Duration::from_millis(50));
-            let now = count("in-before");
-            if now == before {
-                break;
-            }
-            before = now;
-        }
         let all =
             |when: &str| ["in", "out", "tcp"].iter().map(|way| count(&format!("{way}-{when}"))).sum::<u64>();
+        // What was sent has come when the counters stand still.
+        let still = || {
+            let (allowed, after) = (all("before"), all("after"));
+            std::thread::sleep(Duration::from_millis(50));
+            if all("before") == allowed { Ok((allowed, after)) } else { Err("packets come".to_owned()) }
+        };
+        let (allowed, after) = eventually("no packet comes any more", still);
         Judged {
-            allowed: all("before"),
-            lost: all("before") - all("after"),
+            allowed,
+            lost: allowed - after,
             sent: sent.iter().sum(),
             arrived: count("in-after") + counter(&lab.far, "arrived"),
             forbidden: count("forbidden-before"),
