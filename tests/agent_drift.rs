@@ -103,6 +103,11 @@ fn elements_that_are_added_go() {
 }
 
 #[test]
+fn elements_that_match_all_else_go() {
+    isolated("elements_that_match_all_else_go", || all_undone(FEW, edits::CATCHALLS));
+}
+
+#[test]
 fn elements_that_are_deleted_come_back() {
     isolated("elements_that_are_deleted_come_back", || all_undone(FEW, edits::DELETED));
 }

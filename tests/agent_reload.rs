@@ -2,14 +2,12 @@
 
 #[path = "agent_reload/broken.rs"]
 mod broken;
-#[path = "agent_reload/flow.rs"]
-mod flow;
 mod lab;
 #[path = "agent_reload/machine.rs"]
 mod machine;
 mod rig;
 
-use flow::Flow;
+use lab::flow::{self, Flow};
 use lab::samples::{NAME, both, both_act, resolver};
 use lab::table::{self, Table};
 use lab::{Daemon, Lab, SERVERS, Site};
@@ -235,6 +233,7 @@ fn reloads_under_traffic_lose_nothing_reset_nothing_and_forget_nothing() {
         let judged = flow.end(&lab);
         say(format!("{} reloads in {:.1} s: {judged:?}", reloads(), judged.seconds));
         assert_eq!((judged.lost, judged.passed, judged.resets), (0, 0, 0), "{judged:?}");
+        assert_eq!(judged.sent, judged.arrived, "{judged:?}");
         assert!(judged.allowed > 4000 && judged.forbidden > 2000, "{judged:?}");
         let status = daemon.status();
         assert_eq!(
@@ -262,6 +261,7 @@ fn packets_that_are_lost_while_others_have_emptied_a_map_are_seen() {
         flow.wait_for(200);
         let judged = flow.end(&lab);
         assert!(judged.lost > 0 && judged.passed > 0, "{judged:?}");
+        assert!(judged.arrived < judged.sent, "{judged:?}");
         assert!(judged.lost < judged.allowed && judged.passed < judged.forbidden, "{judged:?}");
     });
 }

@@ -12,6 +12,7 @@ mod state;
 
 use portgrave::control::{Handed, PolicyText, Request, Sealed, agreed, refused};
 use portgrave::resolver::{Answer, Counters, Failure, Lookup};
+use portgrave::ruleset::{Elements, Ruleset};
 use portgrave::types::{Family, HostName};
 use portgrave::worker::{FromWorker, Landlock, Message, Raised, ToWorker, decode, encode};
 use std::collections::{BTreeMap, BTreeSet};
@@ -189,8 +190,11 @@ fn the_seed_of_netlink_is_a_table_that_is_read_whole() {
     let read = |octets: &[u8]| kernel::read(octets).expect("a dump");
     assert_eq!(read(&std::fs::read(path).expect("the seed")), read(&now));
     let (table, sample) = (read(&now), sample::ruleset());
-    assert!(table.chains.keys().eq(sample.chains.keys()) && table.sets.keys().eq(sample.sets.keys()));
-    let rules =
-        |of: &portgrave::ruleset::Ruleset| of.chains.values().map(|chain| chain.rules.len()).sum::<usize>();
+    assert!(table.chains.keys().eq(sample.chains.keys()));
+    let rules = |of: &Ruleset| of.chains.values().map(|chain| chain.rules.len()).sum::<usize>();
     assert_eq!(rules(&table), rules(&sample));
+    let elements = |of: &Ruleset| -> BTreeMap<String, Elements> {
+        of.sets.iter().map(|(name, set)| (name.clone(), set.elements.clone())).collect()
+    };
+    assert_eq!(elements(&table), elements(&sample));
 }

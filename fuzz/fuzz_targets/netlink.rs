@@ -6,10 +6,11 @@ use portgrave::netlink::Kernel;
 use portgrave::netlink::attr::Malformed;
 use portgrave::netlink::decode::{self, Collected, SetHead};
 use portgrave::netlink::fake::FakeKernel;
-use portgrave::netlink::message::{Answer, Header, Messages};
-use portgrave::netlink::wire::msg;
+use portgrave::netlink::message::{Answer, Header, Messages, inet_attrs};
+use portgrave::netlink::wire::{elem, msg};
 use portgrave::plan::diff;
 use portgrave::ruleset::{Elements, Ruleset, Set};
+use std::collections::BTreeMap;
 
 fuzz_target!(|data: &[u8]| {
     let mut dump = Dump::default();
@@ -24,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
     let _ = table.to_string();
     let plan = diff(&empty, Some(&table));
     plan.describe(Some(&table));
-    assert!(diff(&table, Some(&table)).ops.is_empty(), "a table is as it is");
+    put_in_place(&table);
     let mut kernel = FakeKernel::holding(table);
     if kernel.commit(&plan, None).is_ok() {
         let left = kernel.table().expect("the table stays");
@@ -33,11 +34,22 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
+/// A table that a kernel takes is then as it should be.
+fn put_in_place(table: &Ruleset) {
+    let mut kernel = FakeKernel::new();
+    if kernel.commit(&diff(table, None), None).is_ok() {
+        let held = kernel.read(u32::MAX).expect("it is read");
+        let more = diff(table, held.as_ref());
+        assert!(more.ops.is_empty(), "{:?}", more.ops);
+    }
+}
+
 #[derive(Default)]
 struct Dump {
     ruleset: Ruleset,
     heads: Vec<SetHead>,
-    elements: Vec<Collected>,
+    /// By set.
+    elements: BTreeMap<String, Vec<Collected>>,
 }
 
 impl Dump {
@@ -48,7 +60,11 @@ impl Dump {
             Some(msg::NEWCHAIN) => self.ruleset.chains.extend(decode::chain(header, body)?),
             Some(msg::NEWOBJ) => self.ruleset.objects.extend(decode::object(header, body)?),
             Some(msg::NEWSET) => self.heads.extend(decode::set(header, body)?),
-            Some(msg::NEWSETELEM) => decode::collect_elements(header, body, &mut self.elements)?,
+            Some(msg::NEWSETELEM) => {
+                let set = inet_attrs(body)?.map(|attrs| attrs.string(elem::LIST_SET)).transpose()?.flatten();
+                let held = self.elements.entry(set.unwrap_or_default().to_owned()).or_default();
+                decode::collect_elements(header, body, held)?;
+            }
             Some(msg::NEWRULE) => {
                 if let Some((name, rule)) = decode::rule(header, body)? {
                     if let Some(chain) = self.ruleset.chains.get_mut(&name) {
@@ -61,10 +77,11 @@ impl Dump {
         Ok(())
     }
 
-    /// Every set gets what elements there are, if they fit its head.
+    /// Every set gets its elements, if they fit its head.
     fn table(mut self) -> Ruleset {
         for SetHead { name, set, .. } in self.heads {
-            let elements = match decode::merge_elements(&set, self.elements.clone()) {
+            let elements = match decode::merge_elements(&set, self.elements.remove(&name).unwrap_or_default())
+            {
                 Ok(merged) if !set.dynamic => Elements::Known(merged),
                 Ok(_) | Err(_) => Elements::default(),
             };

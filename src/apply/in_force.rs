@@ -1,10 +1,12 @@
 //! What was put in force, remembered: to see what others change, and to add looked-up addresses without reading the kernel.
 
 use super::drift::{drift, fill_unread};
+use super::lives::Lives;
 use super::{ApplyError, DUMP_LIMIT, SHORT_LIFE, Settled, commit, settle};
 use crate::netlink::{GenId, Kernel, KernelError};
 use crate::plan::{Exchanged, Held, Op, Plan, Summary};
 use crate::ruleset::{ElementKey, ElementValue, Elements, Ruleset, Set};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Elements that have ended are forgotten so often.
@@ -12,9 +14,10 @@ const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// What the kernel should hold. `now` is the clock since boot that runs through a sleep of the machine; elements do not age then.
 pub struct InForce {
-    /// Lives as they were at `since`.
+    /// Without the elements of sets of looked-up addresses.
     want: Ruleset,
-    since: Duration,
+    /// These, by set.
+    lives: BTreeMap<String, Lives>,
     exchanged: Exchanged,
     generation: GenId,
     forgot: Duration,
@@ -45,8 +48,15 @@ impl InForce {
         if let Some(before) = &settled.before {
             keep_longer_lives(&mut want, before);
         }
+        let mut lives = BTreeMap::new();
+        for (name, set) in want.sets.iter_mut().filter(|(_, set)| holds_names(set)) {
+            let of_set: &mut Lives = lives.entry(name.clone()).or_default();
+            for (key, value) in std::mem::take(&mut set.elements).iter() {
+                of_set.insert(&key, value, now);
+            }
+        }
         let (exchanged, generation) = (settled.exchanged.clone(), settled.generation);
-        Self { want, since: now, exchanged, generation, forgot: now }
+        Self { want, lives, exchanged, generation, forgot: now }
     }
 
     /// Whether nobody else has committed since.
@@ -56,7 +66,7 @@ impl InForce {
 
     /// The clock ran on for so long while the machine slept, and the kernel's elements have not aged.
     pub fn stood_still(&mut self, by: Duration) {
-        self.since += by;
+        self.lives.values_mut().for_each(|lives| lives.put_off(by));
     }
 
     /// Reads tersely: heads, rules and small sets.
@@ -97,12 +107,14 @@ impl InForce {
             let Some(elements) = set.elements.known().filter(|elements| !elements.is_empty()) else {
                 continue;
             };
-            let Some(held) = self.want.sets.get(name) else { return Ok(Added::NeedsMore) };
+            let (Some(held), Some(lives)) = (self.want.sets.get(name), self.lives.get(name)) else {
+                return Ok(Added::NeedsMore);
+            };
             if !elements.values().all(|value| self.leads_somewhere(value)) {
                 return Ok(Added::NeedsMore);
             }
             written += elements.len();
-            ops.extend(elements.iter().flat_map(|(key, value)| renewal(name, held, key, value)));
+            ops.extend(elements.iter().flat_map(|(key, value)| renewal((name, held), lives, key, value)));
         }
         let plan = self.exchanged.plan(ops);
         if plan.is_empty() {
@@ -139,42 +151,26 @@ impl InForce {
     }
 
     fn remember(&mut self, part: &Ruleset, now: Duration) {
-        let elapsed = now.saturating_sub(self.since);
         for (name, set) in part.sets.iter().filter(|(_, set)| holds_names(set)) {
-            let (Some(new), Some(held)) = (set.elements.known(), self.want.sets.get_mut(name)) else {
-                continue;
-            };
-            let Elements::Known(held) = &mut held.elements else { continue };
-            for (key, value) in new {
-                let timeout = value.timeout.map(|timeout| timeout + elapsed);
-                held.insert(key.clone(), ElementValue { timeout, ..value.clone() });
-            }
+            let Some(lives) = self.lives.get_mut(name) else { continue };
+            set.elements.iter().for_each(|(key, value)| lives.insert(&key, value, now));
         }
     }
 
     /// Elements that ended a while ago take up no room.
     fn forget_ended(&mut self, now: Duration) {
-        if now.saturating_sub(self.forgot) < FORGET_EVERY {
-            return;
-        }
-        self.forgot = now;
-        let long_ago = now.saturating_sub(self.since).saturating_sub(FORGET_EVERY);
-        for set in self.want.sets.values_mut().filter(|set| holds_names(set)) {
-            if let Elements::Known(elements) = &mut set.elements {
-                elements.retain(|_, value| value.timeout.is_none_or(|timeout| timeout > long_ago));
-            }
+        if now.saturating_sub(self.forgot) >= FORGET_EVERY {
+            self.forgot = now;
+            self.lives.values_mut().for_each(|lives| lives.forget(now.saturating_sub(FORGET_EVERY)));
         }
     }
 
     /// What the kernel should hold at a moment: elements that have ended are gone.
     fn expected(&self, now: Duration) -> Ruleset {
-        let elapsed = now.saturating_sub(self.since);
         let mut want = self.want.clone();
-        for set in want.sets.values_mut().filter(|set| holds_names(set)) {
-            let Elements::Known(elements) = &mut set.elements else { continue };
-            elements.retain(|_, value| value.timeout.is_some_and(|timeout| timeout > elapsed));
-            for value in elements.values_mut() {
-                value.timeout = value.timeout.map(|timeout| timeout - elapsed);
+        for (name, lives) in &self.lives {
+            if let Some(set) = want.sets.get_mut(name) {
+                set.elements = Elements::Known(lives.now(now).collect());
             }
         }
         want
@@ -182,16 +178,13 @@ impl InForce {
 
     /// Elements that were in force and have ended may still be there, and are no change by others.
     fn leave_out_ended(&self, held: &mut Ruleset, now: Duration) {
-        let elapsed = now.saturating_sub(self.since);
-        for (name, set) in &mut held.sets {
-            let Some(want) = self.want.sets.get(name).filter(|want| holds_names(want)) else { continue };
-            let (Some(wanted), Elements::Known(elements)) = (want.elements.known(), &mut set.elements) else {
+        for (name, lives) in &self.lives {
+            let Some(Elements::Known(elements)) = held.sets.get_mut(name).map(|set| &mut set.elements) else {
                 continue;
             };
-            let ended = |key: &ElementKey| {
-                wanted.get(key).and_then(|value| value.timeout).is_some_and(|timeout| timeout <= elapsed)
-            };
-            elements.retain(|key, value| !ended(key) || value.timeout.is_none_or(|left| left > SHORT_LIFE));
+            elements.retain(|key, value| {
+                !lives.has_ended(key, now) || value.timeout.is_none_or(|left| left > SHORT_LIFE)
+            });
         }
     }
 }
@@ -216,14 +209,14 @@ pub(super) fn holds_names(set: &Set) -> bool {
 }
 
 /// A new life for an element, whether or not it is there; another value than the one that it had takes its place.
-fn renewal(name: &str, held: &Set, key: &ElementKey, value: &ElementValue) -> Vec<Op> {
+fn renewal((name, held): (&str, &Set), lives: &Lives, key: &ElementKey, value: &ElementValue) -> Vec<Op> {
     let (set, head) = (name.to_owned(), held.head());
     let renew = |value: &ElementValue| Op::RenewElements {
         set: set.clone(),
         head: head.clone(),
         elements: vec![(key.clone(), value.clone())],
     };
-    let other = held.elements.known().and_then(|known| known.get(key)).filter(|known| *known != value);
+    let other = lives.value(key).filter(|known| *known != value);
     let Some(other) = other else { return vec![renew(value)] };
     vec![
         renew(&ElementValue { timeout: value.timeout, ..other.clone() }),

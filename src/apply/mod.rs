@@ -5,6 +5,7 @@ mod change;
 mod drift;
 mod gate;
 mod in_force;
+mod lives;
 mod probe;
 mod refusal;
 

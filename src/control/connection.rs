@@ -253,7 +253,7 @@ pub(super) fn turn_away(socket: BorrowedFd<'_>) {
 mod tests {
     use super::*;
     use crate::control::seal;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use std::io::{BufRead, BufReader, Write};
     use std::os::unix::net::UnixStream;
 

@@ -108,8 +108,7 @@ impl Machine {
                     Ok(Some(_)) => {}
                     Ok(None) => {
                         let message = format!("there is no local user \"{name}\" now: it matches nobody");
-                        let help =
-                            "it is looked up again at each apply; see `getent passwd`, or write its number";
+                        let help = "it is looked up again with each change and when passwd changes; see `getent passwd`, or write its number";
                         let finding = Finding::warning(codes::NO_USER, message).at(rule.origin);
                         self.findings.push(finding.help(help));
                     }

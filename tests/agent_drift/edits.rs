@@ -182,6 +182,20 @@ pub const ADDED: &[Edit] = &[
     ),
 ];
 
+/// What matches every key that no other element does: Linux 5.13 and later.
+pub const CATCHALLS: &[Edit] = &[
+    edit(
+        "for every family",
+        |table| of_set(table, "add element", "in.family", "{ * : goto in4.other }"),
+        &["elements added to in.family: * : goto in4.other"],
+    ),
+    edit(
+        "for every list",
+        |table| of_set(table, "add element", "list4.few", "{ * }"),
+        &["elements added to list4.few: *"],
+    ),
+];
+
 pub const DELETED: &[Edit] = &[
     edit(
         "of a name",

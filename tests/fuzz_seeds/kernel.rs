@@ -3,12 +3,13 @@
 use super::Seeds;
 use super::sample::plan_of;
 use portgrave::netlink::attr::{Malformed, Writer};
-use portgrave::netlink::decode;
+use portgrave::netlink::decode::{self, Collected, SetHead};
 use portgrave::netlink::encode::{Purpose, encode};
 use portgrave::netlink::message::{self, Messages};
-use portgrave::netlink::wire::{self, msg, rule};
+use portgrave::netlink::wire::{self, elem, msg, rule};
 use portgrave::observe::{Decoder, Record};
 use portgrave::ruleset::{Elements, Ruleset, Set};
+use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 
 /// `NFNL_SUBSYS_ULOG` and `NFULNL_MSG_PACKET`.
@@ -74,6 +75,9 @@ pub fn dump(table: &Ruleset) -> Vec<u8> {
         let Some(number) = header.nf_tables() else { continue };
         let start = message::start(&mut dump, message::kind(number), 0, header.seq);
         dump.extend(&body[wire::GENMSG..]);
+        if number == msg::NEWSETELEM {
+            expiring(&mut dump[start..]);
+        }
         if number == msg::NEWRULE {
             Writer::new(&mut dump).be64(rule::HANDLE, index as u64 + 1);
         }
@@ -82,15 +86,29 @@ pub fn dump(table: &Ruleset) -> Vec<u8> {
     dump
 }
 
+/// A dump says what is left of a life, where a request says how long it is: another attribute of the same form.
+fn expiring(message: &mut [u8]) {
+    const LENGTH: u16 = 12;
+    let head = |kind: u16| [LENGTH.to_ne_bytes(), kind.to_ne_bytes()].concat();
+    for word in message.chunks_exact_mut(4).filter(|word| **word == head(elem::TIMEOUT)) {
+        word.copy_from_slice(&head(elem::EXPIRATION));
+    }
+}
+
 pub fn read(dump: &[u8]) -> Result<Ruleset, Malformed> {
     let (mut table, mut heads) = (Ruleset::default(), Vec::new());
+    let mut elements: BTreeMap<String, Vec<Collected>> = BTreeMap::new();
     for message in Messages::new(dump) {
         let (header, body) = message?;
         match header.nf_tables() {
             Some(msg::NEWCHAIN) => table.chains.extend(decode::chain(header, body)?),
             Some(msg::NEWOBJ) => table.objects.extend(decode::object(header, body)?),
             Some(msg::NEWSET) => heads.extend(decode::set(header, body)?),
-            Some(msg::NEWSETELEM) => decode::collect_elements(header, body, &mut Vec::new())?,
+            Some(msg::NEWSETELEM) => {
+                let set = message::inet_attrs(body)?.expect("of the table").string(elem::LIST_SET)?;
+                let held = elements.entry(set.expect("a set").to_owned()).or_default();
+                decode::collect_elements(header, body, held)?;
+            }
             Some(msg::NEWRULE) => {
                 let (chain, rule) = decode::rule(header, body)?.expect("a rule of the table");
                 table.chains.get_mut(&chain).expect("its chain").rules.push(rule);
@@ -98,7 +116,9 @@ pub fn read(dump: &[u8]) -> Result<Ruleset, Malformed> {
             _ => {}
         }
     }
-    let set = |head: decode::SetHead| (head.name, Set { elements: Elements::default(), ..head.set });
-    table.sets.extend(heads.into_iter().map(set));
+    for SetHead { name, set, .. } in heads {
+        let merged = decode::merge_elements(&set, elements.remove(&name).unwrap_or_default())?;
+        table.sets.insert(name, Set { elements: Elements::Known(merged), ..set });
+    }
     Ok(table)
 }

@@ -383,6 +383,15 @@ fn status(process: &Process, field: &str) -> u64 {
     number.unwrap_or_else(|| panic!("{path} has no {field}"))
 }
 
+/// All processes of this PID namespace that run the program; those that are dead and unburied do not.
+pub fn running() -> Vec<Pid> {
+    let own = std::fs::canonicalize(program()).expect("the program");
+    let runs = |process: &Process| {
+        std::fs::read_link(format!("/proc/{}/exe", process.outer)).is_ok_and(|exe| exe == own)
+    };
+    processes().iter().filter(|process| runs(process)).map(|process| Pid::from_raw(process.inner)).collect()
+}
+
 fn processes() -> Vec<Process> {
     let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let own = namespace("self");

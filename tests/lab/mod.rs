@@ -13,6 +13,7 @@ pub mod cache;
 pub mod client;
 pub mod dns;
 mod events;
+pub mod flow;
 mod forgery;
 pub mod kernel;
 mod place;

@@ -27,7 +27,8 @@ use std::time::Duration;
 #[derive(Args)]
 #[command(
     about = "Check the policy, apply it atomically, and read it back; then look its host names up",
-    after_help = "Example:\n  portgrave apply --names-wait 5s\n\nExit status: 0 applied or unchanged, 1 refused or rolled back \
+    after_help = "Example:\n  portgrave apply --names-wait 5s\n\nWhere a daemon runs, it puts in force what `apply` has read, and looks names \
+                  up by itself.\n\nExit status: 0 applied or unchanged, 1 refused or rolled back \
                   (nothing changed).\nThe JSON object has `outcome`: applied, unchanged, refused, rolled-back or unknown."
 )]
 pub(super) struct ApplyArgs {

@@ -68,6 +68,7 @@ fn word(action: &Action) -> String {
         Action::StopWorker => "stop worker".into(),
         Action::Save => "save".into(),
         Action::Reply(..) => "reply".into(),
+        Action::ReplyNames(_) => "reply names".into(),
         Action::Tell(notice) => format!("{notice:?}").to_lowercase(),
         Action::Log(Entry::Line { level: Level::Error, .. }) => "error".into(),
         Action::Log(Entry::Line { level: Level::Warning, .. }) => "warning".into(),

@@ -6,7 +6,7 @@ use crate::model::{Kept, LearnedAddress, Seen};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// A life that is longer by so much than in the state file is worth writing.
+/// A life that is longer by so much than in the state file is worth writing, however long the grace.
 const WORTH_SAVING: Ms = 300_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +54,9 @@ impl Held {
         forgotten || self.expires - self.written > keeping.slack()
     }
 
-    pub(super) fn is_worth_saving(&self) -> bool {
-        self.expires - self.saved > WORTH_SAVING
+    /// What lags in the state file by no more than in the kernel does not end there before it is renewed.
+    pub(super) fn is_worth_saving(&self, keeping: &Keeping) -> bool {
+        self.expires - self.saved > keeping.slack().min(WORTH_SAVING)
     }
 
     pub(super) fn saved(&mut self) {

@@ -129,7 +129,7 @@ impl Book {
         let keeping = holding.keeping;
         let Some(held) = holding.get_mut(address) else { return };
         with(held);
-        self.is_dirty |= held.is_worth_saving();
+        self.is_dirty |= held.is_worth_saving(&keeping);
         if held.lags(&keeping, now) {
             change.addresses.insert(address);
         }

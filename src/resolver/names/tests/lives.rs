@@ -134,15 +134,15 @@ fn of_what_is_kept_only_wanted_names_and_allowed_addresses_come_back() {
 }
 
 #[test]
-fn a_new_address_and_minutes_of_life_are_worth_saving_and_seconds_are_not() {
+fn a_new_address_and_half_of_the_grace_are_worth_saving_and_less_is_not() {
     let mut lab = Lab::of(&[A]);
     assert!(!lab.names.is_dirty());
     lab.good(A, &[("192.0.2.1", 60)]);
     assert!(lab.names.is_dirty());
     lab.names.saved();
-    lab.at(300).good(A, &[("192.0.2.1", 60)]);
-    assert!(!lab.names.is_dirty(), "it lives 5 min longer");
-    lab.at(301).good(A, &[("192.0.2.1", 60)]);
+    lab.at(150).good(A, &[("192.0.2.1", 60)]);
+    assert!(!lab.names.is_dirty(), "it lives half of the grace longer");
+    lab.at(151).good(A, &[("192.0.2.1", 60)]);
     assert!(lab.names.is_dirty(), "and a second");
     lab.names.saved();
     lab.end(A, V4, Err(NODATA));

@@ -1,7 +1,7 @@
-//! Packets and connections that cross a gateway while its daemon reloads.
+//! Packets and connections that cross a gateway whose daemon reloads, or dies.
 
-use crate::lab::samples::{NAME, both};
-use crate::lab::{Lab, PATIENCE, Site};
+use super::samples::{NAME, both};
+use super::{Lab, PATIENCE, Site, eventually};
 use crate::rig::Ns;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -15,8 +15,8 @@ const IN: u16 = 7000;
 const OUT: u16 = 7001;
 const FORBIDDEN: u16 = 7002;
 /// Connections out and in.
-const ECHO_OUT: u16 = 7003;
-const ECHO_IN: u16 = 7004;
+pub const ECHO_OUT: u16 = 7003;
+pub const ECHO_IN: u16 = 7004;
 const CONNECTIONS: usize = 5;
 
 const TICK: Duration = Duration::from_millis(1);
@@ -24,21 +24,26 @@ const PER_TICK: usize = 3;
 
 /// Policies that say the same in different words.
 pub fn policy(site: &Site, which: usize) {
+    policy_of(site, which, &[NAME]);
+}
+
+/// The same with more names; the first is that of the flow.
+pub fn policy_of(site: &Site, which: usize, names: &[&str]) {
     let rule = |name: &str, direction: &str, ports: &str, peers: &str| {
         format!(
             "\n[[rule]]\nname = \"{name}\"\ndirection = \"{direction}\"\nports = [{ports}]\npeers = [{peers}]\n"
         )
     };
-    let name = format!("\"{NAME}\"");
+    let names = names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
     let rules = match which {
         0 => [
             rule("flow", "in", "\"udp/7000\"", "\"any\""),
-            rule("web", "out", "\"udp/7001\", \"tcp/7003\"", &name),
+            rule("web", "out", "\"udp/7001\", \"tcp/7003\"", &names),
             rule("echo", "in", "\"tcp/7004\"", "\"10.99.0.0/24\""),
         ],
         _ => [
             rule("flow-again", "in", "\"udp/6990-7001\"", "\"10.99.0.0/24\""),
-            rule("web", "out", "\"udp/7000-7001\", \"tcp/7003\"", &name),
+            rule("web", "out", "\"udp/7000-7001\", \"tcp/7003\"", &names),
             rule("echo-again", "in", "\"tcp/7004\"", "\"10.99.0.2\", \"10.99.0.3\""),
         ],
     };
@@ -49,21 +54,38 @@ pub fn policy(site: &Site, which: usize) {
 const OBSERVER: &str = "table inet observer {
     counter in-before {}\n counter in-after {}\n counter out-before {}\n counter out-after {}
     counter forbidden-before {}\n counter forbidden-after {}\n counter resets {}
+    counter tcp-before {}\n counter tcp-after {}
     chain in-before { type filter hook input priority -10; udp dport 7000 counter name in-before
         udp dport 7002 counter name forbidden-before
+        tcp sport 7003 counter name tcp-before
+        tcp dport 7004 counter name tcp-before
         tcp flags & rst == rst counter name resets; }
     chain in-after { type filter hook input priority 10; udp dport 7000 counter name in-after
-        udp dport 7002 counter name forbidden-after; }
+        udp dport 7002 counter name forbidden-after
+        tcp sport 7003 counter name tcp-after
+        tcp dport 7004 counter name tcp-after; }
     chain out-before { type filter hook output priority -10; udp dport 7001 counter name out-before
+        tcp dport 7003 counter name tcp-before
+        tcp sport 7004 counter name tcp-before
         tcp flags & rst == rst counter name resets; }
-    chain out-after { type filter hook output priority 10; udp dport 7001 counter name out-after; }
+    chain out-after { type filter hook output priority 10; udp dport 7001 counter name out-after
+        tcp dport 7003 counter name tcp-after
+        tcp sport 7004 counter name tcp-after; }
+}
+";
+
+/// Counts what arrives at the other end.
+const FAR_OBSERVER: &str = "table inet observer {
+    counter arrived {}
+    chain in { type filter hook input priority 0; udp dport 7001 counter name arrived; }
 }
 ";
 
 pub struct Flow {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
-    senders: Vec<JoinHandle<()>>,
+    /// With how many datagrams each has sent to each target.
+    senders: Vec<JoinHandle<u64>>,
     connections: Vec<TcpStream>,
     start: Instant,
 }
@@ -72,6 +94,7 @@ impl Flow {
     /// With the policy in force and the name's addresses learnt.
     pub fn start(lab: &Lab) -> Self {
         lab.gw.nft(OBSERVER);
+        lab.far.nft(FAR_OBSERVER);
         let named: IpAddr = both(1)[0].parse().expect("an address");
         echo(&lab.far, ECHO_OUT);
         echo(&lab.gw, ECHO_IN);
@@ -117,23 +140,25 @@ impl Flow {
     /// Ends it, and tells what was lost, what passed that may not, and how much there was.
     pub fn end(mut self, lab: &Lab) -> Judged {
         self.stop.store(true, Ordering::Relaxed);
-        self.senders.drain(..).for_each(|sender| sender.join().expect("the sender ends well"));
+        let sent: Vec<u64> =
+            self.senders.drain(..).map(|sender| sender.join().expect("the sender ends well")).collect();
         self.converse();
         let seconds = self.start.elapsed().as_secs_f64();
         let count = |name: &str| counter(&lab.gw, name);
+        let all =
+            |when: &str| ["in", "out", "tcp"].iter().map(|way| count(&format!("{way}-{when}"))).sum::<u64>();
         // What was sent has come when the counters stand still.
-        let mut before = count("in-before");
-        loop {
+        let still = || {
+            let (allowed, after) = (all("before"), all("after"));
             std::thread::sleep(Duration::from_millis(50));
-            let now = count("in-before");
-            if now == before {
-                break;
-            }
-            before = now;
-        }
+            if all("before") == allowed { Ok((allowed, after)) } else { Err("packets come".to_owned()) }
+        };
+        let (allowed, after) = eventually("no packet comes any more", still);
         Judged {
-            allowed: count("in-before") + count("out-before"),
-            lost: count("in-before") + count("out-before") - count("in-after") - count("out-after"),
+            allowed,
+            lost: allowed - after,
+            sent: sent.iter().sum(),
+            arrived: count("in-after") + counter(&lab.far, "arrived"),
             forbidden: count("forbidden-before"),
             passed: count("forbidden-after"),
             resets: count("resets"),
@@ -146,6 +171,9 @@ impl Flow {
 pub struct Judged {
     pub allowed: u64,
     pub lost: u64,
+    /// Allowed datagrams by the senders' own count, and how many came to where they were sent.
+    pub sent: u64,
+    pub arrived: u64,
     pub forbidden: u64,
     pub passed: u64,
     pub resets: u64,
@@ -180,15 +208,16 @@ fn sender(
     targets: &[(IpAddr, u16)],
     stop: &Arc<AtomicBool>,
     sent: &Arc<AtomicU64>,
-) -> JoinHandle<()> {
+) -> JoinHandle<u64> {
     let sockets: Vec<UdpSocket> =
         ns.enter(|| (0..50).map(|_| UdpSocket::bind("0.0.0.0:0").expect("a port")).collect());
     let (stop, sent, targets) = (Arc::clone(stop), Arc::clone(sent), targets.to_vec());
     std::thread::spawn(move || {
-        let mut sockets = sockets.iter().cycle();
+        let (mut sockets, mut to_each) = (sockets.iter().cycle(), 0);
         while !stop.load(Ordering::Relaxed) {
             for _ in 0..PER_TICK {
                 let socket = sockets.next().expect("it repeats");
+                to_each += 1;
                 for target in &targets {
                     // What is dropped on its way out gives an error, and was counted before.
                     let _ = socket.send_to(b"datagram", target);
@@ -197,5 +226,6 @@ fn sender(
             }
             std::thread::sleep(TICK);
         }
+        to_each
     })
 }
