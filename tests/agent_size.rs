@@ -165,7 +165,7 @@ fn many_names_are_asked_in_time_while_a_tenth_is_asked_in_vain() {
         let memory = daemon.memory() as f64 / 1024.0;
         say(format!("{} names: {memory:.1} MiB, {:.1} % of a core", scale.names, share * 100.0));
         assert!(memory <= scale.memory[0], "{memory} MiB");
-        reloaded(&daemon);
+        reloaded(&scale, &daemon);
         assert_eq!(daemon.status()["worker"]["restarts"], 0);
     });
 }
@@ -329,16 +329,18 @@ fn in_time(scale: &Scale, lab: &Lab, daemon: &Daemon<'_>, from: Instant) {
     assert!(late <= scale.late, "{late:?} late");
 }
 
-/// A change of everything needs memory for a while.
-fn reloaded(daemon: &Daemon<'_>) {
+/// A change of everything needs memory for a while, and gives it back.
+fn reloaded(scale: &Scale, daemon: &Daemon<'_>) {
     let (before, begun) = (daemon.peak(), Instant::now());
     daemon.reload();
+    let took = begun.elapsed().as_secs_f64();
     let mib = |kib: u64| kib as f64 / 1024.0;
+    let left = eventually_within(PATIENCE, "little memory after a reload", || {
+        let left = mib(daemon.memory());
+        if left <= scale.memory[0] { Ok(left) } else { Err(format!("{left:.1} MiB")) }
+    });
+    let (before, peak) = (mib(before), mib(daemon.peak()));
     say(format!(
-        "a reload took {:.1} s; the most memory before {:.1} MiB, then {:.1} MiB; {:.1} MiB are left",
-        begun.elapsed().as_secs_f64(),
-        mib(before),
-        mib(daemon.peak()),
-        mib(daemon.memory())
+        "a reload took {took:.1} s; the daemon's most memory before {before:.1} MiB, then {peak:.1}; left {left:.1} MiB"
     ));
 }
