@@ -68,6 +68,7 @@ fn of_2000_names_a_tenth_of_which_time_out_none_that_is_well_is_asked_a_second_l
         }
     }
     assert!(late <= seconds(1), "one was {late:?} late");
+    assert!(lab.names.latest() <= seconds(1), "with looks for more: {:?} late", lab.names.latest());
     assert!((20_000..80_000).contains(&asked), "{asked} questions went out");
     assert!(wake_ups < asked * 3, "{wake_ups} wake-ups for {asked} questions");
     let states = |wanted: State| lab.names.report(now).iter().filter(|report| report.state == wanted).count();
