@@ -249,12 +249,14 @@ impl State {
         actions
     }
 
-    fn take(&mut self, in_force: InForce, now: Duration) -> Vec<Action> {
+    fn take(&mut self, mut in_force: InForce, now: Duration) -> Vec<Action> {
         self.retry_at = None;
         let servers = self.in_force.as_ref().map(|before| before.servers.clone());
         let same_servers = servers.is_none_or(|before| before == in_force.servers);
         let same_log = self.in_force.as_ref().is_some_and(|before| before.log_group == in_force.log_group);
         let mut actions = self.learning.want(&in_force, same_servers, now);
+        // The names have them now.
+        in_force.lives.clear();
         let unkept = self.in_force.as_ref().and_then(|before| before.unkept.as_ref());
         if let Some(error) = in_force.unkept.as_ref().filter(|error| unkept != Some(*error)) {
             actions.push(Action::Log(Entry::error(format!("{}: {error}", report::UNKEPT))));
