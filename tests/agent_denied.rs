@@ -6,6 +6,8 @@ mod rig;
 
 #[path = "agent_denied/journal.rs"]
 mod journal;
+#[path = "common/logged.rs"]
+mod logged;
 #[path = "common/numbers.rs"]
 mod numbers;
 #[allow(dead_code)]
@@ -23,7 +25,7 @@ use numbers::Random;
 use packet::Packet;
 use portgrave::observe;
 use portgrave::types::{Direction, Family};
-use probes::{NAMED, OWN, POLICY, Probe, probes};
+use probes::{NAMED, OWN, Probe, policy, probes};
 use rig::{isolated, say};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -45,7 +47,7 @@ fn site(log: &str) -> (Lab, Site, Wire) {
     lab.serve(&SERVERS[..1]);
     lab.dns.set(NAME, Act::addresses(&NAMED, 2));
     let site = Site::new(&lab, &settings(log));
-    site.policy("site", POLICY);
+    site.policy("site", &policy());
     let wire = Wire::new(&lab);
     (lab, site, wire)
 }

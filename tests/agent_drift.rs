@@ -8,16 +8,13 @@ mod rig;
 mod wire;
 
 use edits::Edit;
-use lab::samples::{both, resolver};
+use lab::samples::{LONG, both, learnt, resolver};
 use lab::table::{self, Table};
 use lab::{Act, Daemon, Lab, SERVERS, Site};
 use rig::{Process, isolated};
 use std::process::Command;
 use std::time::Instant;
 use wire::Wire;
-
-/// A day: what a server gives is not asked for again while a test runs.
-const LONG: u32 = 86_400;
 
 /// Addresses of a list that is read whole, and of one that is not.
 const FEW: u32 = 100;
@@ -28,15 +25,6 @@ const CHANGED: &str = "others have changed the table inet portgrave";
 const COUNTED: &str = "out.baseline.dns";
 
 const MENDED: &str = "the table is as it was again";
-
-/// A daemon that has learnt what its server says of a name.
-fn learnt<'a>(lab: &'a Lab, site: &'a Site) -> Daemon<'a> {
-    let daemon = site.run(&lab.gw);
-    let [v4, v6] = both(1);
-    daemon.holds(&[&v4, &v6]);
-    daemon.line(&["names are asked by a process"], 1);
-    daemon
-}
 
 /// What is left of the lives of the name's addresses.
 fn lives(daemon: &Daemon<'_>) -> Vec<Option<u64>> {

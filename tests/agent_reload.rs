@@ -8,23 +8,14 @@ mod machine;
 mod rig;
 
 use lab::flow::{self, Flow};
-use lab::samples::{NAME, both, both_act, resolver};
+use lab::samples::{LONG, NAME, both, both_act, learnt, resolver};
 use lab::table::{self, Table};
 use lab::{Daemon, Lab, SERVERS, Site};
 use rig::{isolated, printed, program, say};
 use serde_json::Value;
 use std::process::{Command, Output};
 
-const LONG: u32 = 86_400;
 const FEW: u32 = 100;
-
-fn learnt<'a>(lab: &'a Lab, site: &'a Site) -> Daemon<'a> {
-    let daemon = site.run(&lab.gw);
-    let [v4, v6] = both(1);
-    daemon.holds(&[&v4, &v6]);
-    daemon.line(&["names are asked by a process"], 1);
-    daemon
-}
 
 /// The settings of [`table::site`].
 fn settings() -> String {
@@ -53,7 +44,7 @@ fn a_broken_file_leaves_the_policy_in_force_and_is_told_and_a_sound_one_heals_it
         assert!(broken::BROKEN.len() >= 20);
         let mut untold = Vec::new();
         for (number, broken) in (1..).zip(broken::BROKEN) {
-            (broken.breaks)(&site);
+            broken.breaks(&site);
             let said = daemon.lines.all().len();
             daemon.reload();
             untold.extend(is_told(&daemon, broken, said));
@@ -198,6 +189,15 @@ fn handed_over(lab: &Lab, daemon: &Daemon<'_>) {
     assert_eq!(parts, parts_after);
 }
 
+/// A site of the first policy for [`Flow`], whose server gives addresses for a day.
+fn site_of_flows(lab: &Lab) -> Site {
+    let server = lab.serve(&SERVERS[..1])[0];
+    lab.dns.set(NAME, both_act(1, LONG));
+    let site = Site::new(lab, &resolver(&[server], ""));
+    flow::policy(&site, 0);
+    site
+}
+
 /// PORTGRAVE_TEST_RELOADS asks for more.
 fn reloads() -> usize {
     std::env::var("PORTGRAVE_TEST_RELOADS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
@@ -207,10 +207,7 @@ fn reloads() -> usize {
 fn reloads_under_traffic_lose_nothing_reset_nothing_and_forget_nothing() {
     isolated("reloads_under_traffic_lose_nothing_reset_nothing_and_forget_nothing", || {
         let lab = Lab::new();
-        let server = lab.serve(&SERVERS[..1])[0];
-        lab.dns.set(NAME, both_act(1, LONG));
-        let site = Site::new(&lab, &resolver(&[server], ""));
-        flow::policy(&site, 0);
+        let site = site_of_flows(&lab);
         let daemon = learnt(&lab, &site);
         let flow = Flow::start(&lab);
         let mut counted = 0;
@@ -249,10 +246,7 @@ fn reloads_under_traffic_lose_nothing_reset_nothing_and_forget_nothing() {
 fn packets_that_are_lost_while_others_have_emptied_a_map_are_seen() {
     isolated("packets_that_are_lost_while_others_have_emptied_a_map_are_seen", || {
         let lab = Lab::new();
-        let server = lab.serve(&SERVERS[..1])[0];
-        lab.dns.set(NAME, both_act(1, LONG));
-        let site = Site::new(&lab, &resolver(&[server], ""));
-        flow::policy(&site, 0);
+        let site = site_of_flows(&lab);
         let daemon = learnt(&lab, &site);
         let flow = Flow::start(&lab);
         lab.gw.nft("flush map inet portgrave out4.allow.names\ninsert rule inet portgrave input accept\n");

@@ -6,11 +6,14 @@ mod rig;
 #[allow(dead_code)]
 #[path = "baseline/lab.rs"]
 mod lab;
+#[path = "common/logged.rs"]
+mod logged;
 #[allow(dead_code)]
 #[path = "baseline/packet.rs"]
 mod packet;
 
 use lab::{Lab, gw, peer};
+use logged::{RULES, zoned};
 use nix::net::if_::if_nametoindex;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use packet::{Head, Packet, SYN, tcp, udp};
@@ -23,47 +26,8 @@ use std::time::Instant;
 
 const GROUP: u16 = 100;
 
-const POLICY: &str = r#"
-[zones]
-link = ["up0"]
-
-[[rule]]
-name = "mail"
-direction = "in"
-ports = ["tcp/25"]
-peers = "any"
-action = "deny"
-
-[[rule]]
-name = "zoned"
-direction = "both"
-ports = ["udp/500"]
-peers = ["10.77.0.0/24", "2001:db8:77::/64"]
-action = "deny"
-zone = "link"
-
-[[rule]]
-name = "ident"
-direction = "in"
-ports = ["tcp/113", "udp/113"]
-peers = "any"
-action = "reject"
-
-[[rule]]
-name = "no-telnet"
-direction = "both"
-ports = ["tcp/23"]
-peers = "any"
-action = "deny"
-mode = "audit"
-
-[[rule]]
-name = "web"
-direction = "both"
-ports = ["tcp/80"]
-peers = "any"
-log = true
-
+fn policy() -> String {
+    let silent = r#"
 [[rule]]
 name = "plain"
 direction = "both"
@@ -77,14 +41,9 @@ ports = ["udp/137"]
 peers = "any"
 action = "deny"
 log = false
-
-[[rule]]
-name = "timestamps"
-direction = "in"
-ports = ["icmp/timestamp-request"]
-peers = "any"
-action = "deny"
 "#;
+    format!("{}{RULES}{silent}", zoned(r#"["10.77.0.0/24", "2001:db8:77::/64"]"#))
+}
 
 /// A reader of the gateway's log.
 struct Log {
@@ -159,7 +118,7 @@ impl Sent {
     }
 }
 
-/// Packets of every kind in one direction and family. The names of rules in `expected` are those of `POLICY`.
+/// Packets of every kind in one direction and family. The names of rules in `expected` are those of [`policy`].
 fn packets(direction: Direction, family: Family) -> Vec<Sent> {
     use Outcome::{Allow, Deny, Reject, WouldDeny};
     let (from, to) = match direction {
@@ -214,7 +173,7 @@ fn packets(direction: Direction, family: Family) -> Vec<Sent> {
 fn every_packet_that_is_denied_rejected_audited_or_watched_has_its_one_record() {
     isolated("every_packet_that_is_denied_rejected_audited_or_watched_has_its_one_record", || {
         let lab = Lab::new();
-        lab.apply(POLICY);
+        lab.apply(&policy());
         let mut log = Log::open(&lab);
         let interface = lab.gw.enter(|| if_nametoindex("up0")).expect("the link");
         for direction in Direction::BOTH {
@@ -242,7 +201,7 @@ fn a_default_that_rejects_or_audits_is_logged_as_what_it_does() {
         for (default, what) in
             [("deny", Outcome::Deny), ("reject", Outcome::Reject), ("audit", Outcome::WouldDeny)]
         {
-            lab.apply(&format!("[default]\nin = \"{default}\"\nout = \"audit\"\n{POLICY}"));
+            lab.apply(&format!("[default]\nin = \"{default}\"\nout = \"audit\"\n{}", policy()));
             lab.wire_all("up0", &[packet.clone(), last()]);
             let said: Vec<(Outcome, String)> =
                 log.until(LAST).iter().map(|record| (record.what, record.rule.to_string())).collect();
@@ -259,8 +218,9 @@ fn without_a_log_of_denied_packets_only_rules_that_ask_for_it_are_logged() {
         let dir = tempfile::tempdir().expect("a directory");
         let agent = Agent::at(dir.path(), "[resolver]\nservers = [\"10.77.0.2\"]\n[log]\ndenied = \"off\"\n");
         let watched = format!(
-            "language = 1\n{POLICY}\n[[rule]]\nname = \"watched\"\ndirection = \"in\"\nports = [\"udp/{LAST}\"]\n\
-             peers = \"any\"\naction = \"deny\"\nlog = true\n"
+            "language = 1\n{}\n[[rule]]\nname = \"watched\"\ndirection = \"in\"\nports = [\"udp/{LAST}\"]\n\
+             peers = \"any\"\naction = \"deny\"\nlog = true\n",
+            policy()
         );
         agent.apply(&lab.gw, &[&agent.policy("policy", &watched)]);
         let mut log = Log::open(&lab);
@@ -298,7 +258,7 @@ fn to_closed(from: impl Into<IpAddr>, family: Family) -> Packet {
 fn of_a_burst_of_one_peer_each_packet_is_logged_or_counted_as_held_back() {
     isolated("of_a_burst_of_one_peer_each_packet_is_logged_or_counted_as_held_back", || {
         let lab = Lab::new();
-        lab.apply(POLICY);
+        lab.apply(&policy());
         let mut log = Log::open(&lab);
         let hosts = |index: u16| Ipv6Addr::new(0x2001, 0xdb8, 0x77, 0, 0, 0, 9, index);
         for (what, packets) in [
@@ -320,7 +280,7 @@ fn of_a_burst_of_one_peer_each_packet_is_logged_or_counted_as_held_back() {
 fn a_peer_that_floods_keeps_nobody_else_from_being_logged() {
     isolated("a_peer_that_floods_keeps_nobody_else_from_being_logged", || {
         let lab = Lab::new();
-        lab.apply(POLICY);
+        lab.apply(&policy());
         let mut log = Log::open(&lab);
         let flood = vec![to_closed(peer(Family::V4), Family::V4); 10_000];
         let other = to_closed(Ipv4Addr::new(10, 77, 0, 99), Family::V4);
@@ -342,7 +302,7 @@ fn a_peer_that_floods_keeps_nobody_else_from_being_logged() {
 fn a_flood_from_many_addresses_is_bounded_and_every_packet_of_it_accounted_for() {
     isolated("a_flood_from_many_addresses_is_bounded_and_every_packet_of_it_accounted_for", || {
         let lab = Lab::new();
-        lab.apply(POLICY);
+        lab.apply(&policy());
         let mut log = Log::open(&lab);
         let from = |index: u32| Ipv4Addr::from(0x0b00_0000 + index * 77);
         let flood: Vec<Packet> = (0..20_000).map(|index| to_closed(from(index), Family::V4)).collect();

@@ -2,67 +2,23 @@
 
 use super::journal::Fields;
 use crate::lab::samples::NAME;
+use crate::logged::{RULES, zoned};
 use crate::numbers::Random;
 use crate::packet::{Head, Packet, SYN, tcp, udp};
 use portgrave::types::{Direction, Family};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Everything that is logged for one reason or another; the rest of both directions is denied by default.
-pub const POLICY: &str = r#"language = 1
-
-[zones]
-link = ["up0"]
-
-[[rule]]
-name = "mail"
-direction = "in"
-ports = ["tcp/25"]
-peers = "any"
-action = "deny"
-
-[[rule]]
-name = "zoned"
-direction = "both"
-ports = ["udp/500"]
-peers = "any"
-action = "deny"
-zone = "link"
-
-[[rule]]
-name = "ident"
-direction = "in"
-ports = ["tcp/113", "udp/113"]
-peers = "any"
-action = "reject"
-
-[[rule]]
-name = "no-telnet"
-direction = "both"
-ports = ["tcp/23"]
-peers = "any"
-action = "deny"
-mode = "audit"
-
-[[rule]]
-name = "web"
-direction = "both"
-ports = ["tcp/80"]
-peers = "any"
-log = true
-
-[[rule]]
-name = "timestamps"
-direction = "in"
-ports = ["icmp/timestamp-request"]
-peers = "any"
-action = "deny"
-
+pub fn policy() -> String {
+    let named = r#"
 [[rule]]
 name = "named"
 direction = "out"
 ports = ["tcp/443"]
 peers = ["a.example.net"]
 "#;
+    format!("language = 1\n{}{RULES}{named}", zoned("\"any\""))
+}
 
 /// The addresses of the name.
 pub const NAMED: [&str; 4] = ["93.184.10.1", "93.184.10.2", "2606:2800:10::1", "2606:2800:10::2"];

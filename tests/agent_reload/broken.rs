@@ -2,18 +2,43 @@
 
 use crate::lab::Site;
 use crate::lab::agent::head;
+use Breaks::{By, Rule, Settings, Text};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
 pub struct Broken {
     pub what: &'static str,
-    pub breaks: fn(&Site),
+    breaks: Breaks,
     /// The code of the finding, and words that say where it is.
     pub code: &'static str,
     pub place: &'static str,
 }
 
-const fn broken(what: &'static str, breaks: fn(&Site), code: &'static str, place: &'static str) -> Broken {
+enum Breaks {
+    /// The text of [`FILE`].
+    Text(&'static str),
+    /// The rest of a rule in [`FILE`], from its sixth line on.
+    Rule(&'static str),
+    /// The settings, which begin with the paths.
+    Settings(&'static str),
+    By(fn(&Site)),
+}
+
+const fn broken(what: &'static str, breaks: Breaks, code: &'static str, place: &'static str) -> Broken {
     Broken { what, breaks, code, place }
+}
+
+impl Broken {
+    pub fn breaks(&self, site: &Site) {
+        match self.breaks {
+            Text(wrong) => text(site, wrong),
+            Rule(rest) => text(
+                site,
+                &format!("language = 1\n\n[[rule]]\nname = \"broken\"\ndirection = \"out\"\n{rest}\n"),
+            ),
+            Settings(wrong) => site.settings(wrong),
+            By(breaks) => breaks(site),
+        }
+    }
 }
 
 /// The file that is broken, beside the sound one.
@@ -23,211 +48,194 @@ fn text(site: &Site, text: &str) {
     site.policy("broken", text);
 }
 
-fn rule(site: &Site, rest: &str) {
-    text(site, &format!("language = 1\n\n[[rule]]\nname = \"broken\"\ndirection = \"out\"\n{rest}\n"));
-}
-
 fn mode(site: &Site, file: &str, mode: u32) {
     std::fs::set_permissions(site.path(file), std::fs::Permissions::from_mode(mode)).expect("a mode");
 }
 
 pub const BROKEN: &[Broken] = &[
-    broken("no TOML", |site| text(site, "language = 1\n[[rule\n"), "PG101", "broken.toml:2:"),
+    broken("no TOML", Text("language = 1\n[[rule\n"), "PG101", "broken.toml:2:"),
     broken(
         "a key that nobody knows",
-        |site| rule(site, "ports = [\"tcp/1\"]\npeerz = \"any\""),
+        Rule("ports = [\"tcp/1\"]\npeerz = \"any\""),
         "PG102",
         "broken.toml:7:1",
     ),
-    broken("no language", |site| text(site, "[default]\nout = \"deny\"\n"), "PG104", "broken.toml:1:"),
-    broken("a language of the future", |site| text(site, "language = 99\n"), "PG106", "broken.toml:1:"),
-    broken("a rule without peers", |site| rule(site, "ports = [\"tcp/1\"]"), "PG108", "broken.toml:4:"),
-    broken(
-        "a number for a list",
-        |site| rule(site, "ports = 25\npeers = \"any\""),
-        "PG201",
-        "broken.toml:6:9",
-    ),
+    broken("no language", Text("[default]\nout = \"deny\"\n"), "PG104", "broken.toml:1:"),
+    broken("a language of the future", Text("language = 99\n"), "PG106", "broken.toml:1:"),
+    broken("a rule without peers", Rule("ports = [\"tcp/1\"]"), "PG108", "broken.toml:4:"),
+    broken("a number for a list", Rule("ports = 25\npeers = \"any\""), "PG201", "broken.toml:6:9"),
     broken(
         "an address that is none",
-        |site| rule(site, "ports = [\"tcp/1\"]\npeers = [\"192.0.2.300\"]"),
+        Rule("ports = [\"tcp/1\"]\npeers = [\"192.0.2.300\"]"),
         "PG2",
         "broken.toml:7:",
     ),
     broken(
         "a prefix with host bits",
-        |site| rule(site, "ports = [\"tcp/1\"]\npeers = [\"192.0.2.1/24\"]"),
+        Rule("ports = [\"tcp/1\"]\npeers = [\"192.0.2.1/24\"]"),
         "PG202",
         "broken.toml:7:",
     ),
     broken(
         "a port that is none",
-        |site| rule(site, "ports = [\"tcp/65536\"]\npeers = \"any\""),
+        Rule("ports = [\"tcp/65536\"]\npeers = \"any\""),
         "PG203",
         "broken.toml:6:",
     ),
-    broken(
-        "ports backwards",
-        |site| rule(site, "ports = [\"tcp/9-1\"]\npeers = \"any\""),
-        "PG204",
-        "broken.toml:6:",
-    ),
+    broken("ports backwards", Rule("ports = [\"tcp/9-1\"]\npeers = \"any\""), "PG204", "broken.toml:6:"),
     broken(
         "a direction that is none",
-        |site| {
-            text(
-                site,
-                "language = 1\n\n[[rule]]\nname = \"broken\"\ndirection = \"up\"\nports = [\"tcp/1\"]\npeers = \"any\"\n",
-            );
-        },
+        Text(
+            "language = 1\n\n[[rule]]\nname = \"broken\"\ndirection = \"up\"\nports = [\"tcp/1\"]\npeers = \"any\"\n",
+        ),
         "PG212",
         "broken.toml:5:",
     ),
     broken(
         "two rules of one name",
-        |site| text(site, &head().replace("direction = \"in\"", "direction = \"out\"")),
+        By(|site| text(site, &head().replace("direction = \"in\"", "direction = \"out\""))),
         "PG302",
         "broken.toml:",
     ),
     broken(
         "a group that nobody defines",
-        |site| rule(site, "ports = [\"tcp/1\"]\npeers = [\"@nobody\"]"),
+        Rule("ports = [\"tcp/1\"]\npeers = [\"@nobody\"]"),
         "PG303",
         "broken.toml:7:",
     ),
     broken(
         "a service that nobody defines",
-        |site| rule(site, "service = \"sssh\"\npeers = \"any\""),
+        Rule("service = \"sssh\"\npeers = \"any\""),
         "PG305",
         "broken.toml:6:",
     ),
     broken(
         "a name that is denied",
-        |site| rule(site, "action = \"deny\"\nports = [\"tcp/1\"]\npeers = [\"a.example.net\"]"),
+        Rule("action = \"deny\"\nports = [\"tcp/1\"]\npeers = [\"a.example.net\"]"),
         "PG310",
         "broken.toml:8:",
     ),
     broken(
         "a group in itself",
-        |site| {
-            text(
-                site,
-                "language = 1\n[hosts]\na = [\"@a\"]\n[[rule]]\nname = \"broken\"\ndirection = \"out\"\nports = [\"tcp/1\"]\npeers = [\"@a\"]\n",
-            );
-        },
+        Text(
+            "language = 1\n[hosts]\na = [\"@a\"]\n[[rule]]\nname = \"broken\"\ndirection = \"out\"\nports = [\"tcp/1\"]\npeers = [\"@a\"]\n",
+        ),
         "PG304",
         "broken.toml:3:",
     ),
     broken(
         "a directory in its place",
-        |site| {
+        By(|site| {
             std::fs::create_dir(site.path(FILE)).expect("a directory");
-        },
+        }),
         "PG407",
         FILE,
     ),
     broken(
         "a link in its place",
-        |site| {
+        By(|site| {
             symlink(site.path("elsewhere.toml"), site.path(FILE)).expect("a link");
-        },
+        }),
         "PG407",
         FILE,
     ),
     broken(
         "written by everybody",
-        |site| {
+        By(|site| {
             text(site, "language = 1\n");
             mode(site, FILE, 0o666);
-        },
+        }),
         "PG409",
         FILE,
     ),
     broken(
         "another's",
-        |site| {
+        By(|site| {
             text(site, "language = 1\n");
             chown(site.path(FILE), Some(1), None).expect("root may give a file away");
-        },
+        }),
         "PG408",
         FILE,
     ),
-    broken("a directory that everybody may write", |site| mode(site, "policy.d", 0o777), "PG409", "policy.d"),
+    broken(
+        "a directory that everybody may write",
+        By(|site| mode(site, "policy.d", 0o777)),
+        "PG409",
+        "policy.d",
+    ),
     broken(
         "octets that are no text",
-        |site| {
+        By(|site| {
             std::fs::write(site.path(FILE), b"language = 1\n# \xff\n").expect("a file");
-        },
+        }),
         "PG411",
         FILE,
     ),
     broken(
         "over 64 MiB",
-        |site| {
+        By(|site| {
             let file = std::fs::File::create(site.path(FILE)).expect("a file");
             file.set_len((64 << 20) + 1).expect("a sparse file");
-        },
+        }),
         "PG410",
         FILE,
     ),
-    broken("a list that is not there", |site| list(site, ""), "PG402", "broken.txt"),
+    broken("a list that is not there", By(|site| list(site, "")), "PG402", "broken.txt"),
     broken(
         "a list with a line that is no address",
-        |site| {
+        By(|site| {
             std::fs::write(site.path("broken.txt"), "192.0.2.1\nnonsense\n").expect("a list");
             list(site, "");
-        },
+        }),
         "PG406",
         "broken.txt",
     ),
     broken(
         "a list that is too short",
-        |site| {
+        By(|site| {
             std::fs::write(site.path("broken.txt"), "192.0.2.1\n").expect("a list");
             list(site, ", min-entries = 10");
-        },
+        }),
         "PG415",
         "broken.txt",
     ),
-    broken("settings that are no TOML", |site| site.settings("[resolver\n"), "PG101", "portgrave.toml:"),
-    broken("settings that nobody knows", |site| site.settings("nonsense = 1\n"), "PG102", "portgrave.toml:"),
+    broken("settings that are no TOML", Settings("[resolver\n"), "PG101", "portgrave.toml:"),
+    broken("settings that nobody knows", Settings("nonsense = 1\n"), "PG102", "portgrave.toml:"),
     broken(
         "a server that is no address",
-        |site| {
-            site.settings("[resolver]\nservers = [\"dns.example.net\"]\n");
-        },
+        Settings("[resolver]\nservers = [\"dns.example.net\"]\n"),
         "PG213",
         "portgrave.toml:",
     ),
     broken(
         "no settings",
-        |site| {
+        By(|site| {
             std::fs::remove_file(site.config()).expect("the settings");
-        },
+        }),
         "PG402",
         "portgrave.toml",
     ),
     broken(
         "settings that everybody may write",
-        |site| mode(site, "portgrave.toml", 0o666),
+        By(|site| mode(site, "portgrave.toml", 0o666)),
         "PG409",
         "portgrave.toml",
     ),
     broken(
         "a drop-in with an error",
-        |site| {
+        By(|site| {
             std::fs::create_dir(site.path("portgrave.d")).expect("a directory");
             std::fs::write(site.path("portgrave.d/10.toml"), "nonsense = 1\n").expect("a drop-in");
-        },
+        }),
         "PG102",
         "portgrave.d/10.toml:1:",
     ),
     broken(
         "a vendor policy that is not there",
-        |site| {
+        By(|site| {
             let text = std::fs::read_to_string(site.config()).expect("the settings");
             std::fs::write(site.config(), format!("policy = [\"none\"]\n{text}")).expect("the settings");
-        },
+        }),
         "PG401",
         "portgrave.toml:1:",
     ),

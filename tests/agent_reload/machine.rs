@@ -1,7 +1,7 @@
 //! A machine whose resolv.conf, users and interfaces change under a running daemon.
 
 use crate::lab::agent::{head, web};
-use crate::lab::samples::{NAME, both_act};
+use crate::lab::samples::{LONG, NAME, both_act};
 use crate::lab::table::Table;
 use crate::lab::{Daemon, Lab, SERVERS, Site, eventually};
 use std::os::unix::fs::symlink;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Two DNS servers, and a policy that asks for all that a machine can be.
 pub fn site(lab: &Lab) -> Site {
     lab.serve(&SERVERS[..2]);
-    lab.dns.set(NAME, both_act(1, 86_400));
+    lab.dns.set(NAME, both_act(1, LONG));
     let mut site = Site::new(lab, "");
     std::fs::create_dir_all(site.path("root/etc")).expect("a directory");
     site.arguments = vec!["--root".into(), site.path("root").display().to_string()];
