@@ -8,6 +8,7 @@ use lab::{Lab, SERVERS, Site, eventually};
 use rig::isolated;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 const TEN_YEARS: i64 = 315_576_000;
 
@@ -18,6 +19,14 @@ fn clock(lab: &Lab) -> PathBuf {
     let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).status();
     assert!(built.expect("cc, which Rust links with").success());
     library
+}
+
+/// The year, as a line of the log begins, by a wall clock that is so many seconds off.
+fn year(off: i64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs();
+    let seconds = i64::try_from(now).expect("a small number") + off;
+    let date = Command::new("date").args(["-u", "-d", &format!("@{seconds}"), "+%Y-"]).output();
+    String::from_utf8(date.expect("date, of coreutils").stdout).expect("digits").trim().to_owned()
 }
 
 #[test]
@@ -32,24 +41,27 @@ fn steps_of_the_wall_clock_by_ten_years_change_nothing() {
         lab.dns.set(NAME, both_act(1, 2));
         site.policy_for(&[NAME]);
         let off = site.path("off");
+        let environment =
+            [("LD_PRELOAD", clock(&lab).display().to_string()), ("WALL_CLOCK", off.display().to_string())];
+        site.environment = environment.map(|(name, value)| (name.to_owned(), value)).into();
         let set = |seconds: i64| {
             // Read as a whole or not at all.
             std::fs::write(site.path("off.new"), seconds.to_string()).unwrap();
             std::fs::rename(site.path("off.new"), &off).unwrap();
         };
         set(0);
-        let environment =
-            [("LD_PRELOAD", clock(&lab).display().to_string()), ("WALL_CLOCK", off.display().to_string())];
-        site.environment = environment.map(|(name, value)| (name.to_owned(), value)).into();
         let daemon = site.run(&lab.gw);
         let [v4, v6] = both(1);
         daemon.holds(&[&v4, &v6]);
-        for (step, seconds) in [TEN_YEARS, -TEN_YEARS, 0, -TEN_YEARS, TEN_YEARS].into_iter().enumerate() {
+        let mut years: Vec<String> = Vec::new();
+        for seconds in [TEN_YEARS, -TEN_YEARS, 0, -TEN_YEARS, TEN_YEARS] {
             let asked = lab.dns.count(|seen| seen.name == NAME);
-            std::fs::write(site.path("off"), seconds.to_string()).unwrap();
+            set(seconds);
             daemon.reload();
-            let year = ["2036", "2016", "2026", "2016", "2036"][step];
-            daemon.line(&[year, "reload (SIGHUP)"], 1);
+            years.push(year(seconds));
+            let year = years.last().expect("it was just put there");
+            let times = years.iter().filter(|other| *other == year).count();
+            daemon.line(&[year, "reload (SIGHUP)"], times);
             let now = || lab.dns.count(|seen| seen.name == NAME);
             eventually("names are asked on as before", || {
                 if now() >= asked + 4 { Ok(()) } else { Err(now().to_string()) }

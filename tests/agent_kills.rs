@@ -24,7 +24,7 @@ use portgrave::types::Family;
 use rig::{isolated, say};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use talk::Talk;
 
 /// What is drawn is the same in every run.
@@ -73,6 +73,18 @@ fn site(lab: &Lab) -> Site {
     site
 }
 
+/// What the kernel holds, and when it was asked.
+struct Held {
+    at: Instant,
+    sets: Sets,
+}
+
+impl Held {
+    fn read(lab: &Lab) -> Self {
+        Self { at: Instant::now(), sets: Sets::read(&lab.gw) }
+    }
+}
+
 /// Agent and worker, with what is counted of them.
 struct Pair<'a> {
     lab: &'a Lab,
@@ -91,7 +103,7 @@ impl<'a> Pair<'a> {
 
     /// Kills, and judges what is left and what comes back.
     fn survives(&mut self, draw: &Draw, flow: &Flow) {
-        let mut held = Sets::read(&self.lab.gw);
+        let mut held = Held::read(self.lab);
         if draw.moment == Moment::Start {
             held = self.dies();
             self.daemon = Some(self.site.start(&self.lab.gw));
@@ -131,7 +143,7 @@ impl<'a> Pair<'a> {
         assert_eq!(self.worker(), next, "it stays");
     }
 
-    fn agent_returns(&mut self, draw: &Draw) -> Sets {
+    fn agent_returns(&mut self, draw: &Draw) -> Held {
         self.moment(draw);
         if draw.victim == Victim::Both {
             // Either may be the first to know of the other's end.
@@ -148,18 +160,18 @@ impl<'a> Pair<'a> {
 
     /// The agent is killed. What the kernel and the state file hold must be in force when the next is ready; what was learnt
     /// last is not in the file yet.
-    fn dies(&mut self) -> Sets {
+    fn dies(&mut self) -> Held {
         let daemon = self.daemon.take().expect("there is an agent");
         self.ended = 0;
         daemon.kill();
-        let mut held = Sets::read(&self.lab.gw);
+        let mut held = Held::read(self.lab);
         self.is_gone();
         state::is_sound(self.site);
         let kept = state::addresses(self.site, SOON);
-        let all = held.addresses();
-        held.0.retain(|element| kept.contains(&element.address));
-        let both_kept = both(1).iter().all(|address| held.holds(address));
-        assert!(both_kept, "the name whose addresses stay: {held:?}, in the file {kept:?}");
+        let all = held.sets.addresses();
+        held.sets.0.retain(|element| kept.contains(&element.address));
+        let both_kept = both(1).iter().all(|address| held.sets.holds(address));
+        assert!(both_kept, "the name whose addresses stay: {:?}, in the file {kept:?}", held.sets);
         self.unkept += all.difference(&kept).count();
         held
     }
@@ -188,15 +200,17 @@ impl<'a> Pair<'a> {
     }
 
     /// What the kernel held, it holds, but for what has ended.
-    fn still_held(&self, before: &Sets) {
+    fn still_held(&self, before: &Held) {
         let now = Sets::read(&self.lab.gw).addresses();
-        let left = |address: &IpAddr| before.left(&address.to_string()).unwrap_or_default();
+        let soon = SOON.max(before.at.elapsed().as_secs() + 1);
+        let left = |address: &IpAddr| before.sets.left(&address.to_string()).unwrap_or_default();
         let lost: BTreeMap<IpAddr, u64> = before
+            .sets
             .addresses()
             .into_iter()
             .filter(|address| !now.contains(address))
             .map(|address| (address, left(&address)))
-            .filter(|(_, left)| *left > SOON)
+            .filter(|(_, left)| *left > soon)
             .collect();
         let said = self.daemon().lines.all().join("\n");
         assert!(lost.is_empty(), "addresses that were lost, with the seconds they had: {lost:?}\n{said}");

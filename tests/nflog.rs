@@ -323,7 +323,9 @@ fn a_flood_from_many_addresses_is_bounded_and_every_packet_of_it_accounted_for()
         });
         let records = log.until(LAST);
         let logged = 20_000 - held_back;
-        assert_eq!(records.len() as u64 + log.lost, logged, "{} lost", log.lost);
+        // More than one of those behind it may have had a token.
+        let of_flood = records.iter().filter(|record| record.destination_port != Some(LAST)).count();
+        assert_eq!(of_flood as u64 + log.lost, logged, "{} lost", log.lost);
         assert!(logged <= 2000 + 1000 * seconds, "{logged} logged in {seconds} s");
         say(format!("20,000 addresses: {logged} logged in {seconds} s, {} of them lost", log.lost));
     });

@@ -147,7 +147,17 @@ impl Flow {
         let count = |name: &str| counter(&lab.gw, name);
         let all =
             |when: &str| ["in", "out", "tcp"].iter().map(|way| count(&format!("{way}-{when}"))).sum::<u64>();
-        // What was sent has come when the counters stand still.
+        let datagrams = || {
+            let came = [count("in-before"), count("forbidden-before"), count("out-before")];
+            let (out, far) = (count("out-after"), counter(&lab.far, "arrived"));
+            if came == [sent[0], sent[0], sent[1]] && out == far {
+                Ok(())
+            } else {
+                Err(format!("{came:?} of {sent:?} here, and {far} of {out} there"))
+            }
+        };
+        eventually("every datagram has come where it is judged", datagrams);
+        // What the connections carry has come when the counters stand still.
         let still = || {
             let (allowed, after) = (all("before"), all("after"));
             std::thread::sleep(Duration::from_millis(50));

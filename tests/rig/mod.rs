@@ -39,7 +39,7 @@ pub use socket::{connected, connecting};
 pub use world::{Family, Host, World, address, ftp_address, group_address, lan_address, name_address};
 
 /// How long a test waits for what should come at once. Only a failing test ever waits that long.
-pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Asks again until it holds.
 ///
