@@ -251,6 +251,7 @@ impl<'a> Pair<'a> {
 
 /// Ends all that crosses the gateway, of which nothing may be lost.
 fn judge(lab: &Lab, flow: Flow, talk: Talk, what: &str) {
+    flow.wait_for_both(lab, 4000, 2000);
     let said = talk.end();
     let judged = flow.end(lab);
     say(format!("{what} in {:.0} s: {judged:?}, {said} messages there and back", judged.seconds));

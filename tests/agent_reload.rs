@@ -227,6 +227,7 @@ fn reloads_under_traffic_lose_nothing_reset_nothing_and_forget_nothing() {
             );
             counted = now;
         }
+        flow.wait_for_both(&lab, 4000, 2000);
         let judged = flow.end(&lab);
         say(format!("{} reloads in {:.1} s: {judged:?}", reloads(), judged.seconds));
         assert_eq!((judged.lost, judged.passed, judged.resets), (0, 0, 0), "{judged:?}");

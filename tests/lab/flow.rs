@@ -137,6 +137,19 @@ impl Flow {
         }
     }
 
+    /// Waits until more datagrams than these were sent, allowed and forbidden, however fast all else was.
+    pub fn wait_for_both(&self, lab: &Lab, allowed: u64, forbidden: u64) {
+        eventually("enough datagrams", || {
+            let of_allowed = counter(&lab.gw, "in-before") + counter(&lab.gw, "out-before");
+            let of_forbidden = counter(&lab.gw, "forbidden-before");
+            if of_allowed > allowed && of_forbidden > forbidden {
+                Ok(())
+            } else {
+                Err(format!("{of_allowed} allowed, {of_forbidden} forbidden"))
+            }
+        });
+    }
+
     /// Ends it, and tells what was lost, what passed that may not, and how much there was.
     pub fn end(mut self, lab: &Lab) -> Judged {
         self.stop.store(true, Ordering::Relaxed);
