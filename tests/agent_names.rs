@@ -184,7 +184,7 @@ fn after_max_stale_what_servers_no_longer_answer_for_is_gone() {
     isolated("after_max_stale_what_servers_no_longer_answer_for_is_gone", || {
         let lab = Lab::new();
         let server = lab.serve(&SERVERS[..1])[0];
-        let times = "ttl-floor = \"1s\"\ngrace = \"2s\"\nmin-interval = \"1s\"\nmax-stale = \"15s\"";
+        let times = "ttl-floor = \"1s\"\ngrace = \"10s\"\nmin-interval = \"1s\"\nmax-stale = \"30s\"";
         let site = Site::new(&lab, &resolver(&[server], times));
         lab.dns.set(NAME, both_act(1, 1));
         site.policy_for(&[NAME]);
@@ -206,8 +206,8 @@ fn after_max_stale_what_servers_no_longer_answer_for_is_gone() {
             Ok(())
         });
         let held_for = held_for.as_secs_f64();
-        assert!(held_for > 8.0, "held for {held_for} s, which is no longer than after an answer");
-        assert!(held_for < 17.0, "held for {held_for} s after the last good answer");
+        assert!(held_for > 20.0, "held for {held_for} s, which is no longer than after an answer");
+        assert!(held_for < 32.0, "held for {held_for} s after the last good answer");
         assert_eq!(lab.connect(address(&v4)), Reached::Refused);
     });
 }
@@ -281,7 +281,7 @@ fn a_life_is_never_shortened_and_always_has_an_end() {
     isolated("a_life_is_never_shortened_and_always_has_an_end", || {
         let lab = Lab::new();
         let server = lab.serve(&SERVERS[..1])[0];
-        let times = "ttl-floor = \"1s\"\ngrace = \"10s\"\nmin-interval = \"1s\"";
+        let times = "ttl-floor = \"1s\"\ngrace = \"30s\"\nmin-interval = \"1s\"";
         let site = Site::new(&lab, &resolver(&[server], times));
         let (long, short) = ("93.184.10.1", "93.184.10.2");
         // The first answer gives it a long life, the next ones a short one, and then none has it any more.
@@ -306,7 +306,7 @@ fn a_life_is_never_shortened_and_always_has_an_end() {
             let before = begun.elapsed().as_secs_f64();
             let sets = daemon.sets();
             let after = begun.elapsed().as_secs_f64();
-            sets.all_end_within(610);
+            sets.all_end_within(630);
             let left = seconds(sets.left(long).expect("the long life goes on"));
             assert!(
                 left + 1.0 + after >= latest,
@@ -314,11 +314,11 @@ fn a_life_is_never_shortened_and_always_has_an_end() {
                 left + 1.0 + after
             );
             latest = latest.max(left + before);
-            assert!(latest <= 611.0, "{latest}");
-            assert!(sets.left(short).is_some_and(|left| left <= 11), "{sets:?}");
+            assert!(latest <= 631.0, "{latest}");
+            assert!(sets.left(short).is_some_and(|left| left <= 31), "{sets:?}");
             std::thread::sleep(Duration::from_millis(200));
         }
-        assert!(latest > 590.0, "{latest}");
+        assert!(latest > 610.0, "{latest}");
         daemon.reload();
         let left = daemon.sets().left(long).map_or(0.0, seconds);
         assert!(left + 1.0 + begun.elapsed().as_secs_f64() >= latest, "a reload has shortened it to {left}");
