@@ -12,6 +12,7 @@ pub mod control;
 #[cfg(all(feature = "kernel", feature = "daemon"))]
 pub mod daemon;
 pub mod diag;
+pub mod frames;
 pub mod host;
 pub mod model;
 pub mod netlink;

@@ -7,19 +7,20 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("diag", &[]),
     ("types", &[]),
+    ("frames", &[]),
     // The parsed form uses two of the model's plain values: the action and the direction of a rule.
     ("policy", &["diag", "types", "model"]),
     ("model", &["policy", "diag", "types"]),
     ("ruleset", &["types", "diag"]),
     ("compile", &["model", "ruleset", "types", "diag"]),
     ("plan", &["ruleset", "diag"]),
-    ("netlink", &["plan", "ruleset", "types"]),
+    ("netlink", &["plan", "ruleset", "frames", "types"]),
     // It probes the kernel for the compiler's features, and fills the compiler's sets of adopted connections.
     ("apply", &["compile", "plan", "ruleset", "model", "netlink", "store", "diag", "types"]),
     ("resolver", &["types", "model"]),
-    ("observe", &["types"]),
+    ("observe", &["frames", "types"]),
     ("store", &["model", "ruleset", "types"]),
-    ("host", &["diag"]),
+    ("host", &["diag", "frames"]),
     ("control", &["diag", "types"]),
     ("worker", &["resolver", "observe", "host", "types", "model", "diag"]),
     (
@@ -46,7 +47,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms without files, sockets, clocks, output and logs.
-const PURE: &[&str] = &["diag", "types", "policy", "model", "ruleset", "compile", "plan"];
+const PURE: &[&str] = &["diag", "types", "frames", "policy", "model", "ruleset", "compile", "plan"];
 /// Parts of other rooms that are held to the same.
 const PURE_PARTS: &[&str] = &["resolver/book/", "resolver/names/"];
 const IMPURE: &[&str] = &[

@@ -46,6 +46,35 @@ pub(super) enum Action {
     Stop,
 }
 
+impl Action {
+    /// Whether it makes something that is proportional to all addresses, whose memory is worth giving back.
+    pub(super) fn needs_much(&self) -> bool {
+        match self {
+            Self::Reload(_)
+            | Self::Manage
+            | Self::Take(..)
+            | Self::Relearn(_)
+            | Self::Look
+            | Self::Repair
+            | Self::ReplyNames(_) => true,
+            // Also proportional, but it happens again and again.
+            Self::Save => false,
+            Self::Ask { .. }
+            | Self::Add(_)
+            | Self::StoodStill(_)
+            | Self::Poll
+            | Self::StartWorker
+            | Self::StopWorker
+            | Self::CountHeldBack
+            | Self::TryLog
+            | Self::Reply(..)
+            | Self::Tell(_)
+            | Self::Log(_)
+            | Self::Stop => false,
+        }
+    }
+}
+
 /// What the service manager is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Notice {

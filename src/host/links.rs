@@ -1,8 +1,9 @@
 //! Changes of this machine's interfaces and addresses, as the kernel tells of them by rtnetlink(7).
 
 use super::netlink::{
-    NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, dump_request, malformed, messages, refusal, u16_at, u32_at,
+    NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, dump_request, malformed, messages, refusal, u32_at,
 };
+use crate::frames::Attrs;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::socket::{
@@ -118,13 +119,13 @@ impl Links {
                 }
                 received => received?,
             };
-            for message in messages(&buffer[..length]).ok_or_else(malformed)? {
-                let answer = message.sequence == self.sequence;
-                whole &= !(answer && message.flags & NLM_F_DUMP_INTR != 0);
-                match message.kind {
+            for (header, body) in messages(&buffer[..length]).ok_or_else(malformed)? {
+                let answer = header.seq == self.sequence;
+                whole &= !(answer && header.flags & NLM_F_DUMP_INTR != 0);
+                match header.kind {
                     NLMSG_DONE if answer => return Ok(whole),
-                    NLMSG_ERROR if answer => return Err(refusal(message.body)),
-                    kind => self.known.take(kind, message.body).map(drop).ok_or_else(malformed)?,
+                    NLMSG_ERROR if answer => return Err(refusal(body)),
+                    kind => self.known.take(kind, body).map(drop).ok_or_else(malformed)?,
                 }
             }
         }
@@ -155,8 +156,8 @@ impl Known {
     fn take_all(&mut self, datagram: &[u8]) -> bool {
         let Some(messages) = messages(datagram) else { return true };
         let mut changed = false;
-        for message in messages {
-            changed |= self.take(message.kind, message.body).unwrap_or(true);
+        for (header, body) in messages {
+            changed |= self.take(header.kind, body).unwrap_or(true);
         }
         changed
     }
@@ -201,15 +202,13 @@ impl Known {
 }
 
 /// The contents of attributes of some kinds, empty where there is none; `None` if a length does not fit.
-fn attributes<const N: usize>(mut bytes: &[u8], kinds: [u16; N]) -> Option<[Vec<u8>; N]> {
+fn attributes<const N: usize>(bytes: &[u8], kinds: [u16; N]) -> Option<[Vec<u8>; N]> {
     let mut found = [const { Vec::new() }; N];
-    while !bytes.is_empty() {
-        let length = usize::from(u16_at(bytes, 0)?);
-        let (kind, content) = (u16_at(bytes, 2)?, bytes.get(4..length)?);
+    for attribute in Attrs::new(bytes) {
+        let (kind, content) = attribute.ok()?;
         if let Some(at) = kinds.iter().position(|wanted| *wanted == kind) {
             content.clone_into(&mut found[at]);
         }
-        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     Some(found)
 }

@@ -102,12 +102,12 @@ fn receive(diag: &OwnedFd, sequence: u32, found: &mut Vec<Socket>) -> io::Result
             continue;
         }
         let messages = messages(&buffer[..length]).ok_or_else(malformed)?;
-        for message in messages.iter().filter(|message| message.sequence == sequence) {
-            interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
-            match message.kind {
+        for (header, body) in messages.iter().filter(|(header, _)| header.seq == sequence) {
+            interrupted |= header.flags & NLM_F_DUMP_INTR != 0;
+            match header.kind {
                 NLMSG_DONE => return Ok(interrupted),
-                NLMSG_ERROR => return Err(refusal(message.body)),
-                SOCK_DIAG_BY_FAMILY => found.push(Socket::read(message.body).ok_or_else(malformed)?),
+                NLMSG_ERROR => return Err(refusal(body)),
+                SOCK_DIAG_BY_FAMILY => found.push(Socket::read(body).ok_or_else(malformed)?),
                 _ => {}
             }
         }
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(Socket::read(&body[..67]), None);
         assert_eq!(Socket::read(&[9, 1]), None);
         let message = request(AddressFamily::Inet, 7);
-        assert_eq!(messages(&message).unwrap()[0].sequence, 7);
+        assert_eq!(messages(&message).unwrap()[0].0.seq, 7);
         for length in 1..message.len() {
             assert!(messages(&message[..length]).is_none(), "{length}");
         }

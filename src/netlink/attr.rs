@@ -1,50 +1,15 @@
 //! Netlink attributes (type, length, value): a reader that trusts nothing, and a writer.
 
 use super::KernelError;
+pub use crate::frames::{Attrs, Malformed};
 
 /// Attribute numbers are small; greater ones are of a kernel to come and are passed over.
 const KINDS: usize = 32;
-const TYPE_MASK: u16 = 0x3fff;
 const NESTED: u16 = 0x8000;
-
-/// What was read does not have the form that the kernel gives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed(pub &'static str);
 
 impl From<Malformed> for KernelError {
     fn from(Malformed(what): Malformed) -> Self {
         Self::Malformed(what)
-    }
-}
-
-/// The attributes in `bytes`, one after the other; ends after the first that is cut off.
-pub struct Attrs<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Attrs<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
-    }
-}
-
-impl<'a> Iterator for Attrs<'a> {
-    type Item = Result<(u16, &'a [u8]), Malformed>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let rest = std::mem::take(&mut self.rest);
-        if rest.is_empty() {
-            return None;
-        }
-        let (Some(&[l0, l1]), Some(&[k0, k1])) = (rest.first_chunk::<2>(), rest.get(2..4)) else {
-            return Some(Err(Malformed("an attribute without a header")));
-        };
-        let len = usize::from(u16::from_ne_bytes([l0, l1]));
-        let Some(payload) = rest.get(4..len) else {
-            return Some(Err(Malformed("an attribute longer than its message")));
-        };
-        self.rest = rest.get(len.next_multiple_of(4)..).unwrap_or(&[]);
-        Some(Ok((u16::from_ne_bytes([k0, k1]) & TYPE_MASK, payload)))
     }
 }
 

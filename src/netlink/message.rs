@@ -2,15 +2,7 @@
 
 use super::attr::{Malformed, Nest, Writer};
 use super::wire::{self, GENMSG, HEADER, err, flag};
-
-/// The header of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
-    pub kind: u16,
-    pub flags: u16,
-    pub seq: u32,
-    pub port: u32,
-}
+pub use crate::frames::{Header, Messages};
 
 impl Header {
     /// The message's number within nf_tables, if it is one of that subsystem.
@@ -22,40 +14,6 @@ impl Header {
 /// The type of a message of nf_tables.
 pub fn kind(msg: u16) -> u16 {
     wire::SUBSYS_NFTABLES << 8 | msg
-}
-
-/// The messages of a datagram; ends after the first that is cut off.
-pub struct Messages<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Messages<'a> {
-    pub fn new(datagram: &'a [u8]) -> Self {
-        Self { rest: datagram }
-    }
-}
-
-impl<'a> Iterator for Messages<'a> {
-    type Item = Result<(Header, &'a [u8]), Malformed>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let rest = std::mem::take(&mut self.rest);
-        if rest.is_empty() {
-            return None;
-        }
-        let Some(header) = rest.first_chunk::<HEADER>() else {
-            return Some(Err(Malformed("a message without a header")));
-        };
-        let word =
-            |at: usize| u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-        let half = |at: usize| u16::from_ne_bytes([header[at], header[at + 1]]);
-        let len = word(0) as usize;
-        let Some(body) = rest.get(HEADER..len) else {
-            return Some(Err(Malformed("a message longer than its datagram")));
-        };
-        self.rest = rest.get(len.next_multiple_of(4)..).unwrap_or(&[]);
-        Some(Ok((Header { kind: half(4), flags: half(6), seq: word(8), port: word(12) }, body)))
-    }
 }
 
 /// Appends a message with an empty body; [`finish`] writes its length.

@@ -17,21 +17,11 @@ pub struct NfTables;
 
 impl Kernel for NfTables {
     fn generation(&mut self) -> Result<GenId, KernelError> {
-        generation(&mut Connection::open()?)
+        OpenNfTables::default().generation()
     }
 
     fn read(&mut self, dump_limit: u32) -> Result<Option<Ruleset>, KernelError> {
-        let mut before = None;
-        for _ in 0..READS {
-            let mut reading = Reading::new(dump_limit)?;
-            let ruleset = reading.table()?;
-            // Others may commit to other tables all the time: what is read twice alike was not torn.
-            if !reading.disturbed() || before.as_ref() == Some(&ruleset) {
-                return Ok(ruleset);
-            }
-            before = Some(ruleset);
-        }
-        Err(KernelError::Stale)
+        OpenNfTables::default().read(dump_limit)
     }
 
     fn lookup(
@@ -40,17 +30,15 @@ impl Kernel for NfTables {
         head: &Set,
         key: &ElementKey,
     ) -> Result<Option<ElementValue>, KernelError> {
-        lookup(&mut Connection::open()?, set, head, key)
+        OpenNfTables::default().lookup(set, head, key)
     }
 
     fn commit(&mut self, plan: &Plan, generation: Option<GenId>) -> Result<(), KernelError> {
-        let batch = encode(plan, generation, Purpose::Commit)?;
-        Connection::open()?.commit(&batch)
+        OpenNfTables::default().commit(plan, generation)
     }
 
     fn dry_run(&mut self, plan: &Plan) -> Result<(), KernelError> {
-        let batch = encode(plan, None, Purpose::DryRun)?;
-        Connection::open()?.commit(&batch)
+        OpenNfTables::default().dry_run(plan)
     }
 }
 
@@ -78,7 +66,17 @@ impl Kernel for OpenNfTables {
     }
 
     fn read(&mut self, dump_limit: u32) -> Result<Option<Ruleset>, KernelError> {
-        NfTables.read(dump_limit)
+        let mut before = None;
+        for _ in 0..READS {
+            let mut reading = Reading::new(dump_limit)?;
+            let ruleset = reading.table()?;
+            // Others may commit to other tables all the time: what is read twice alike was not torn.
+            if !reading.disturbed() || before.as_ref() == Some(&ruleset) {
+                return Ok(ruleset);
+            }
+            before = Some(ruleset);
+        }
+        Err(KernelError::Stale)
     }
 
     fn lookup(
@@ -96,6 +94,7 @@ impl Kernel for OpenNfTables {
     }
 
     fn dry_run(&mut self, plan: &Plan) -> Result<(), KernelError> {
-        NfTables.dry_run(plan)
+        let batch = encode(plan, None, Purpose::DryRun)?;
+        Connection::open()?.commit(&batch)
     }
 }

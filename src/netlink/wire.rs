@@ -3,15 +3,14 @@
 /// `NFPROTO_INET`: the family of the table.
 pub const FAMILY_INET: u8 = 1;
 /// `NFNL_SUBSYS_NFTABLES`.
+pub use crate::frames::{HEADER, NLMSG_DONE, NLMSG_ERROR};
+
 pub const SUBSYS_NFTABLES: u16 = 10;
 
-pub const NLMSG_ERROR: u16 = 2;
-pub const NLMSG_DONE: u16 = 3;
 pub const BATCH_BEGIN: u16 = 0x10;
 pub const BATCH_END: u16 = 0x11;
 
-/// Octets of `struct nlmsghdr`, and of the `struct nfgenmsg` that follows it.
-pub const HEADER: usize = 16;
+/// Octets of the `struct nfgenmsg` that follows a `struct nlmsghdr`.
 pub const GENMSG: usize = 4;
 
 /// Flags of `struct nlmsghdr`.

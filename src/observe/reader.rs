@@ -2,24 +2,17 @@
 
 use super::packet::Packet;
 use super::record::Record;
-use super::wire::{attributes, chunk, messages};
+use super::wire::{BUFFER, PACKET, attributes, chunk, messages, receive};
 use crate::types::{Direction, LogLabel};
 use nix::errno::Errno;
-use nix::sys::socket::{NetlinkAddr, recvfrom};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
-
-/// `NFNL_SUBSYS_ULOG` and `NFULNL_MSG_PACKET`.
-const PACKET: u16 = 4 << 8;
+use std::os::fd::BorrowedFd;
 
 const INDEV: u16 = 4;
 const OUTDEV: u16 = 5;
 const PAYLOAD: u16 = 9;
 const PREFIX: u16 = 10;
 const SEQUENCE: u16 = 12;
-
-/// More than the kernel puts into one datagram of a socket by [`open`](super::open).
-const BUFFER: usize = 64 * 1024;
 
 /// What a datagram says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,8 +32,8 @@ impl Decoder {
     /// Takes any octets. What other rules log to the same group is passed over.
     pub fn decode(&mut self, datagram: &[u8]) -> Decoded {
         let mut decoded = Decoded::default();
-        for message in messages(datagram).filter(|message| message.kind == PACKET) {
-            let logged = Logged::read(message.body);
+        for (_, body) in messages(datagram).filter(|(header, _)| header.kind == PACKET) {
+            let logged = Logged::read(body);
             decoded.lost += logged.sequence.map_or(0, |sequence| self.missed(sequence));
             if let Some(label) = logged.label() {
                 match logged.record(label) {
@@ -133,15 +126,10 @@ impl Reader {
     /// # Errors
     /// Those of recvfrom(2), less the ones that only say: try again.
     pub fn read(&mut self, socket: BorrowedFd<'_>) -> io::Result<Option<Decoded>> {
-        loop {
-            match recvfrom::<NetlinkAddr>(socket.as_raw_fd(), &mut self.buffer) {
-                Err(Errno::EINTR | Errno::ENOBUFS) => {}
-                Err(Errno::EAGAIN) => return Ok(None),
-                Err(error) => return Err(error.into()),
-                // Only the kernel has port 0.
-                Ok((_, Some(sender))) if sender.pid() != 0 => {}
-                Ok((length, _)) => return Ok(Some(self.decoder.decode(&self.buffer[..length]))),
-            }
+        match receive(socket, &mut self.buffer) {
+            Ok(length) => Ok(Some(self.decoder.decode(&self.buffer[..length]))),
+            Err(Errno::EAGAIN) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The socket: a subscription to one group of the kernel's log.
 
-use super::wire::{chunk, messages, request};
+use super::wire::{self, PACKET, chunk, messages, receive, request};
+use crate::frames::NLMSG_ERROR;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvfrom, send, setsockopt,
-    socket, sockopt,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, send, setsockopt, socket,
+    sockopt,
 };
 use std::io::{self, Error, ErrorKind};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -16,9 +17,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 )]
 pub struct GroupTaken(pub u16);
 
-/// `NFNL_SUBSYS_ULOG` with `NFULNL_MSG_CONFIG`, and with `NFULNL_MSG_PACKET`, which only the kernel sends.
+/// `NFNL_SUBSYS_ULOG` with `NFULNL_MSG_CONFIG`.
 const CONFIG: u16 = 4 << 8 | 1;
-const PACKET: u16 = 4 << 8;
 
 const COMMAND: u16 = 1;
 const MODE: u16 = 2;
@@ -39,8 +39,6 @@ const DELAY: u32 = 5;
 const DATAGRAM: u32 = 16 * 1024;
 /// What may wait in the socket: some thousand packets.
 const WAITING: usize = 2 * 1024 * 1024;
-
-const NLMSG_ERROR: u16 = 2;
 
 /// A socket that receives what this network namespace logs to a group, and does not block. It stays subscribed in the hands
 /// of a process without rights, until it is closed.
@@ -91,16 +89,12 @@ fn subscription(group: u16) -> Vec<u8> {
 /// Sends a request and reads on to its acknowledgement, which is there when the request has been sent.
 fn ask(log: &OwnedFd, request: &[u8]) -> io::Result<Result<(), Errno>> {
     send(log.as_raw_fd(), request, MsgFlags::empty())?;
-    let mut buffer = vec![0; 64 * 1024];
+    let mut buffer = vec![0; wire::BUFFER];
     loop {
-        let length = match recvfrom::<NetlinkAddr>(log.as_raw_fd(), &mut buffer) {
-            Err(Errno::EINTR | Errno::ENOBUFS) => continue,
-            Ok((_, Some(sender))) if sender.pid() != 0 => continue,
-            received => received?.0,
-        };
-        let answer = messages(&buffer[..length]).find(|message| message.kind == NLMSG_ERROR);
-        if let Some(answer) = answer {
-            let code = chunk(answer.body, 0).map_or(0, i32::from_ne_bytes);
+        let length = receive(log, &mut buffer)?;
+        let answer = messages(&buffer[..length]).find(|(header, _)| header.kind == NLMSG_ERROR);
+        if let Some((_, body)) = answer {
+            let code = chunk(body, 0).map_or(0, i32::from_ne_bytes);
             return Ok(if code == 0 { Ok(()) } else { Err(Errno::from_raw(code.wrapping_neg())) });
         }
     }

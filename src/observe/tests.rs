@@ -1,12 +1,11 @@
 //! Datagrams made by hand, whole and damaged.
 
 use super::packet::Packet;
-use super::wire::request;
+use super::wire::{PACKET, request};
 use super::{Decoded, Decoder, Record};
 use crate::types::{Decider, Direction, Outcome};
 use std::net::IpAddr;
 
-const PACKET: u16 = 4 << 8;
 const MACHINE: &str = "192.0.2.1";
 const PEER: &str = "198.51.100.7";
 

@@ -1,38 +1,39 @@
-//! Netlink messages and attributes in octets that nobody vouches for. What is cut short ends the walk.
+//! The messages of netfilter's log.
 
-/// `nlmsghdr`: length, type, flags, sequence, port.
-const HEADER: usize = 16;
+use crate::frames::{self, ATTRIBUTE, Attrs, Header, Messages};
+use nix::errno::Errno;
+use nix::sys::socket::{NetlinkAddr, recvfrom};
+use std::os::fd::{AsFd, AsRawFd};
+
+/// `NFNL_SUBSYS_ULOG` with `NFULNL_MSG_PACKET`, which only the kernel sends.
+pub(super) const PACKET: u16 = 4 << 8;
+
+/// More than the kernel puts into one datagram of a socket by [`open`](super::open).
+pub(super) const BUFFER: usize = 64 * 1024;
+
 /// `nfgenmsg`: family, version, resource.
 const GENERIC: usize = 4;
-const ATTRIBUTE: usize = 4;
-const TYPE_MASK: u16 = 0x3fff;
 
-pub(super) struct Message<'a> {
-    pub(super) kind: u16,
-    pub(super) body: &'a [u8],
+/// The length of the kernel's next datagram. That others were lost is no error: the numbers of the next tell.
+pub(super) fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<usize, Errno> {
+    loop {
+        match recvfrom::<NetlinkAddr>(socket.as_fd().as_raw_fd(), buffer) {
+            Err(Errno::EINTR | Errno::ENOBUFS) => {}
+            // Only the kernel has port 0.
+            Ok((_, Some(sender))) if sender.pid() != 0 => {}
+            received => return received.map(|(length, _)| length),
+        }
+    }
 }
 
 /// The messages of a datagram up to the first that does not fit.
-pub(super) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
-    std::iter::from_fn(move || {
-        let length = usize::try_from(u32::from_ne_bytes(*bytes.first_chunk()?)).ok()?;
-        let body = bytes.get(HEADER..length)?;
-        let kind = u16::from_ne_bytes(chunk(bytes, 4)?);
-        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some(Message { kind, body })
-    })
+pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = (Header, &[u8])> {
+    Messages::new(datagram).map_while(Result::ok)
 }
 
 /// The attributes of a message of netfilter, each with its number, up to the first that does not fit.
 pub(super) fn attributes(body: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    let mut bytes = body.get(GENERIC..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let length = usize::from(u16::from_ne_bytes(*bytes.first_chunk()?));
-        let value = bytes.get(ATTRIBUTE..length)?;
-        let kind = u16::from_ne_bytes(chunk(bytes, 2)?) & TYPE_MASK;
-        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((kind, value))
-    })
+    Attrs::new(body.get(GENERIC..).unwrap_or_default()).map_while(Result::ok)
 }
 
 /// `N` octets from a place on, where there are so many.
@@ -51,13 +52,7 @@ pub(super) fn request(kind: u16, resource: u16, attributes: &[(u16, &[u8])]) -> 
         body.extend(*value);
         body.resize(body.len().next_multiple_of(4), 0);
     }
-    let mut bytes = Vec::with_capacity(HEADER + body.len());
-    bytes.extend(u32::from(short(HEADER + body.len())).to_ne_bytes());
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(REQUEST_AND_ACK.to_ne_bytes());
-    bytes.resize(HEADER, 0);
-    bytes.extend(body);
-    bytes
+    frames::message(kind, REQUEST_AND_ACK, 0, &body)
 }
 
 /// Requests are far shorter than what a length can say.

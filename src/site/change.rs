@@ -51,44 +51,47 @@ impl From<StoreError> for Failure {
 /// Puts the policy of a context in force. Its addresses of names are those that the kernel is to hold; warnings are added to its
 /// findings.
 pub fn change(context: &mut Context, store: &Store) -> Result<Changed, Failure> {
-    let now = clock::since_boot();
     store.keep_held_back(&context.lists.held_back)?;
     let before = store.in_force()?;
+    put_in_force(context, store, before, None)
+}
+
+/// The same where the store takes nothing, for a reason that is given: what it keeps stays as it is.
+pub fn change_unkept(context: &mut Context, error: StoreError) -> Result<Changed, Failure> {
+    let store = Store::read_only(&context.settings.state_dir);
+    let before = store.in_force().ok().flatten();
+    put_in_force(context, &store, before, Some(error))
+}
+
+/// `before` is what the store has; with `unkept` nothing is written to it.
+fn put_in_force(
+    context: &mut Context,
+    store: &Store,
+    before: Option<Generation>,
+    unkept: Option<StoreError>,
+) -> Result<Changed, Failure> {
+    let now = clock::since_boot();
     let generation = next(context, before.as_ref());
-    let fresh = before.as_ref().is_none_or(|before| !before.same_content(&generation));
-    let carried = match carry_out(context, store, fresh.then_some(&generation), before.as_ref()) {
+    let differs = before.as_ref().is_none_or(|before| !before.same_content(&generation));
+    let kept_anew = differs && unkept.is_none();
+    let carried = match carry_out(context, store, kept_anew.then_some(&generation), before.as_ref()) {
         Ok(carried) => carried,
         Err(error) => {
-            if fresh {
+            if kept_anew {
                 store.discard()?;
             }
             return Err(explained(context, error));
         }
     };
-    if fresh {
+    if kept_anew {
         keep(store, carried.settled.before.as_ref())?;
     }
     warn_of_adoption(context, &carried);
     let Carried { settled, want, adopted, .. } = carried;
     let in_force = InForce::of(want, &settled, now);
-    let changed = settled.summary.changes() || fresh;
-    let generation = if fresh { generation } else { before.unwrap_or(generation) };
-    Ok(Changed { changed, generation, summary: settled.summary, adopted, in_force, unkept: None })
-}
-
-/// The same where the store takes nothing, for a reason that is given: what it keeps stays as it is.
-pub fn change_unkept(context: &mut Context, error: StoreError) -> Result<Changed, Failure> {
-    let now = clock::since_boot();
-    let store = Store::read_only(&context.settings.state_dir);
-    let before = store.in_force().ok().flatten();
-    let generation = next(context, before.as_ref());
-    let carried = carry_out(context, &store, None, before.as_ref());
-    let carried = carried.map_err(|error| explained(context, error))?;
-    warn_of_adoption(context, &carried);
-    let Carried { settled, want, adopted, .. } = carried;
-    let in_force = InForce::of(want, &settled, now);
-    let changed = settled.summary.changes();
-    Ok(Changed { changed, generation, summary: settled.summary, adopted, in_force, unkept: Some(error) })
+    let changed = settled.summary.changes() || kept_anew;
+    let generation = if differs { generation } else { before.unwrap_or(generation) };
+    Ok(Changed { changed, generation, summary: settled.summary, adopted, in_force, unkept })
 }
 
 /// The generation that the context comes to: a new number where a policy or list file differs, the same where only the machine

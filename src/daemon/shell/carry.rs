@@ -36,7 +36,7 @@ impl Hands {
     /// Carries an action out, and gives what comes of it.
     pub(super) fn carry_out(&mut self, action: Action, state: &mut State) -> Vec<Event> {
         let changed = |changed| vec![Event::Changed(Box::new(changed))];
-        self.had_much |= needs_much(&action);
+        self.had_much |= action.needs_much();
         match action {
             Action::Reload(cause) => changed(self.engine.reload(cause, lives(state))),
             Action::Manage => changed(self.engine.management(Cause::Management)),
@@ -140,20 +140,6 @@ impl Hands {
         }
         Vec::new()
     }
-}
-
-/// What is proportional to all addresses. Not the saving: it happens again and again.
-fn needs_much(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::Reload(_)
-            | Action::Manage
-            | Action::Take(..)
-            | Action::Relearn(_)
-            | Action::Look
-            | Action::Repair
-            | Action::ReplyNames(_)
-    )
 }
 
 /// The socket of the kernel's log, where the policy logs.
