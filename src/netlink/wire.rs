@@ -1,10 +1,10 @@
 //! Numbers of the netlink protocol of nf_tables, by the names of `linux/netfilter/nf_tables.h` and its neighbours.
 
+pub use crate::frames::{HEADER, NLMSG_DONE, NLMSG_ERROR};
+
 /// `NFPROTO_INET`: the family of the table.
 pub const FAMILY_INET: u8 = 1;
 /// `NFNL_SUBSYS_NFTABLES`.
-pub use crate::frames::{HEADER, NLMSG_DONE, NLMSG_ERROR};
-
 pub const SUBSYS_NFTABLES: u16 = 10;
 
 pub const BATCH_BEGIN: u16 = 0x10;
