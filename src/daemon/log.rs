@@ -28,7 +28,6 @@ pub(super) enum Level {
 pub(super) struct Fields {
     pub(super) generation: Option<u64>,
     pub(super) name: Option<String>,
-    pub(super) code: Option<&'static str>,
     /// How many packets were not logged.
     pub(super) not_logged: Option<u64>,
 }

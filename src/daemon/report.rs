@@ -60,7 +60,7 @@ pub(super) fn status(state: &State, now: Duration) -> Value {
     let last = state.last.as_ref().map(|(at, report)| {
         let mut fields = report.json.clone();
         fields["seconds_ago"] = json!(seconds(*at));
-        fields["text"] = json!(report.text);
+        fields["text"] = json!(report.text());
         fields
     });
     let (seen, drift) = state.drift.seen();

@@ -8,6 +8,7 @@ use super::logging::Logging;
 use super::names::Learning;
 use super::report;
 use crate::control::{ClientId, Handed, Request, agreed, refused};
+use crate::diag::Severity;
 use crate::resolver::Counters;
 use crate::site::Report;
 use crate::worker::{Backoff, FromWorker};
@@ -225,14 +226,14 @@ impl State {
         actions.extend(said_of(&cause, &report));
         if let Cause::Client(client) = cause {
             let mut fields = report.json.clone();
-            fields["text"] = json!(report.text);
+            fields["text"] = json!(report.text());
             fields["rules"] = json!(self.in_force.as_ref().map(|in_force| in_force.rules));
             actions.push(Action::Reply(client, agreed(fields)));
         }
         match cause {
             Cause::Start => actions.push(Action::Reload(Cause::Files)),
             Cause::Machine(_) | Cause::Names => {
-                self.outdated = (!report.is_good()).then(|| report.text.trim_end().to_owned());
+                self.outdated = (!report.is_good()).then(|| report.text().trim_end().to_owned());
             }
             // What was refused before is the last that somebody asked for.
             Cause::Management => {}
@@ -363,10 +364,12 @@ fn said_of(cause: &Cause, report: &Report) -> Vec<Action> {
         Some(number) => line.of_generation(number),
         None => line,
     };
-    let findings = report.text.split("\n\n").filter(|text| !text.trim().is_empty());
-    let told = findings.map(|text| {
-        let of = if text.starts_with("error") { Entry::error } else { Entry::warning };
-        Action::Log(of(text.trim_end()))
+    let told = report.told.iter().map(|(severity, text)| {
+        let text = text.trim_end();
+        Action::Log(match severity {
+            Severity::Error => Entry::error(text),
+            Severity::Warning => Entry::warning(text),
+        })
     });
     std::iter::once(Action::Log(line)).chain(told).collect()
 }

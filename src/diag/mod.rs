@@ -12,7 +12,7 @@ pub use json::render_json;
 pub use junit::render_junit;
 pub use nearest::{did_you_mean, nearest};
 pub use source::{FileId, SourceMap, Span};
-pub use text::render_text;
+pub use text::{render_one, render_text};
 
 use serde::Serialize;
 

@@ -11,7 +11,7 @@ pub fn render_text(findings: &Findings, sources: &SourceMap, color: bool) -> Str
 }
 
 /// One finding, without colours.
-pub(super) fn render_one(finding: &Finding, sources: &SourceMap) -> String {
+pub fn render_one(finding: &Finding, sources: &SourceMap) -> String {
     Page::new(finding, sources, false).render(finding)
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Changed, Failure, Unsound};
 use crate::apply::ApplyError;
-use crate::diag::{Finding, Findings, SourceMap, render_json, render_text};
+use crate::diag::{Finding, Findings, Severity, SourceMap, render_json, render_one};
 use crate::host::clock;
 use crate::model::management;
 use crate::netlink::KernelError;
@@ -18,8 +18,8 @@ pub struct Report {
     pub changed: Option<bool>,
     /// The one in force, where the change got that far.
     pub generation: Option<u64>,
-    /// Text for people, with places.
-    pub text: String,
+    /// The findings, each as text for people, with its places.
+    pub told: Vec<(Severity, String)>,
     /// The object that `--json` prints.
     pub json: Value,
 }
@@ -49,6 +49,12 @@ impl Report {
         Self::new(outcome, changed, generation, json!({}), (&findings, sources))
     }
 
+    /// All findings, an empty line between them.
+    pub fn text(&self) -> String {
+        let texts: Vec<&str> = self.told.iter().map(|(_, text)| text.as_str()).collect();
+        texts.join("\n")
+    }
+
     /// Whether what was asked for is in force.
     pub fn is_good(&self) -> bool {
         matches!(self.outcome, "applied" | "unchanged")
@@ -65,8 +71,8 @@ impl Report {
         json["changed"] = json!(changed);
         json["generation"] = json!(generation);
         json["findings"] = render_json(findings, sources);
-        let text = render_text(findings, sources, false);
-        Self { outcome, changed, generation, text, json }
+        let told = findings.iter().map(|finding| (finding.severity, render_one(finding, sources))).collect();
+        Self { outcome, changed, generation, told, json }
     }
 }
 

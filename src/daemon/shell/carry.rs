@@ -165,13 +165,11 @@ fn lives(state: &State) -> Lives {
 
 fn write(entry: &Entry) -> Vec<Event> {
     match entry {
-        Entry::Line { level, message, fields: Fields { generation, name, code: _, not_logged } } => {
-            match level {
-                Level::Error => tracing::error!(generation, name, not_logged, "{message}"),
-                Level::Warning => tracing::warn!(generation, name, not_logged, "{message}"),
-                Level::Info => tracing::info!(generation, name, not_logged, "{message}"),
-            }
-        }
+        Entry::Line { level, message, fields: Fields { generation, name, not_logged } } => match level {
+            Level::Error => tracing::error!(generation, name, not_logged, "{message}"),
+            Level::Warning => tracing::warn!(generation, name, not_logged, "{message}"),
+            Level::Info => tracing::info!(generation, name, not_logged, "{message}"),
+        },
         Entry::Packet { record, name } => packet(record, name.as_deref()),
     }
     Vec::new()

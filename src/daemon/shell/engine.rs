@@ -100,7 +100,7 @@ impl Engine {
         context.learn_machine(&self.inputs.root);
         if context.findings.has_errors() {
             let unsound = Unsound { findings: std::mem::take(&mut context.findings), ..Unsound::default() };
-            let report = Report::of_unsound(&unsound, self.number());
+            let report = Report::of_unsound(&unsound, self.generation);
             (context.book, context.servers) = before;
             self.in_force = Some((context, kept));
             return Changed { cause, report, in_force: None };
@@ -168,7 +168,7 @@ impl Engine {
         let mut context = match loaded {
             Ok(context) => context,
             Err(unsound) => {
-                let report = Report::of_unsound(&unsound, self.number());
+                let report = Report::of_unsound(&unsound, self.generation);
                 return Changed { cause, report, in_force: None };
             }
         };
@@ -198,7 +198,7 @@ impl Engine {
 
     fn failed(&self, failure: site::Failure, context: &mut Context) -> Report {
         let findings = std::mem::take(&mut context.findings);
-        Report::of_failure(failure, findings, &context.sources, self.number())
+        Report::of_failure(failure, findings, &context.sources, self.generation)
     }
 
     fn hold(&mut self, cause: Cause, mut context: Context, changed: site::Changed) -> Changed {
@@ -208,10 +208,6 @@ impl Engine {
         self.generation = Some(changed.generation.number);
         self.in_force = Some((context, changed.in_force));
         Changed { cause, report, in_force: Some(in_force) }
-    }
-
-    fn number(&self) -> Option<u64> {
-        self.generation
     }
 }
 

@@ -42,7 +42,7 @@ fn in_force() -> InForce {
 }
 
 fn report(outcome: &'static str) -> Report {
-    Report { outcome, changed: None, generation: Some(7), text: String::new(), json: json!({}) }
+    Report { outcome, changed: None, generation: Some(7), told: Vec::new(), json: json!({}) }
 }
 
 fn changed(cause: Cause, outcome: &'static str, in_force: Option<InForce>) -> Event {
