@@ -44,7 +44,7 @@ pub fn delete<'a>(
 ) -> Result<(), Mistake> {
     let mut messages = ElementMessages::new(batch, set, msg::DELSETELEM);
     for key in keys {
-        if is_catchall(key) {
+        if key.is_catchall() {
             messages.push(|w| w.be32(elem::FLAGS, elem::F_CATCHALL));
             continue;
         }
@@ -128,11 +128,6 @@ fn open_elements(set: &Set) -> usize {
         }
         Elements::Unread(_) => 0,
     }
-}
-
-/// A key of no octets stands for the element that matches what no other does; this program never adds one.
-pub fn is_catchall(key: &ElementKey) -> bool {
-    key.first.is_empty()
 }
 
 /// Messages of elements of one set, a new one whenever one is full.

@@ -71,6 +71,13 @@ pub struct ElementKey {
     pub last: Option<Box<[u8]>>,
 }
 
+impl ElementKey {
+    /// A key of no octets stands for the element that matches what no other does; this program never adds one.
+    pub fn is_catchall(&self) -> bool {
+        self.first.is_empty()
+    }
+}
+
 /// What an element holds beside its key. Timeouts are no part of a comparison: `plan` looks at them itself.
 #[derive(Clone, Debug, Default)]
 pub struct ElementValue {

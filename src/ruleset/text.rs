@@ -105,7 +105,7 @@ pub fn element_words(set: &Set, key: &ElementKey, value: &ElementValue) -> Strin
 
 /// A key as nft writes it: `192.0.2.0/24 . tcp . 80-90`. The element that matches what no other does has none: `*`.
 pub fn key_words(fields: &[Field], key: &ElementKey) -> String {
-    if key.first.is_empty() {
+    if key.is_catchall() {
         return "*".into();
     }
     let mut offset = 0;

@@ -1,7 +1,6 @@
 //! Elements of sets, as strict as the kernel is with them.
 
 use super::apply::{Errno, check_verdict};
-use crate::netlink::elements::is_catchall;
 use crate::ruleset::{Element, ElementKey, ElementValue, Elements, Ruleset, Set, SetData};
 use nix::libc::{EEXIST, EINVAL, ENFILE, ENOENT};
 use std::collections::BTreeMap;
@@ -35,7 +34,7 @@ pub(super) fn renew(table: &mut Ruleset, set: &str, list: &[Element]) -> Result<
 /// In a set of intervals a single key is the range from itself to itself.
 pub(super) fn canonical_key(set: Option<&Set>, key: &ElementKey) -> ElementKey {
     let mut key = key.clone();
-    if set.is_some_and(|set| set.interval) && !is_catchall(&key) {
+    if set.is_some_and(|set| set.interval) && !key.is_catchall() {
         key.last.get_or_insert_with(|| key.first.clone());
     }
     key

@@ -177,7 +177,6 @@ fn a_suspend_lets_go_what_expired_writes_the_rest_anew_and_asks_all_again_within
         lab.end(text, V6, Err(NODATA));
     }
     lab.at(1_000);
-    lab.at(1_000);
     let change = lab.names.suspended(seconds(900), lab.now);
     assert_eq!((&change.removed, &change.addresses), (&set(&["192.0.2.1"]), &set(&["192.0.2.2"])));
     assert_eq!(lab.lives(names[0]), told(&[("192.0.2.2", 6_500)]));
