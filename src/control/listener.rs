@@ -76,7 +76,7 @@ fn make_directory(path: &Path) -> io::Result<()> {
 /// The lock tells a daemon that runs from a socket that a dead one left. Its file stays: whoever removed it could take away the
 /// lock of the next.
 fn lock(path: &Path) -> Result<Flock<File>, BindError> {
-    let file = OpenOptions::new()
+    let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
@@ -84,7 +84,6 @@ fn lock(path: &Path) -> Result<Flock<File>, BindError> {
         .custom_flags(OFlag::O_NOFOLLOW.bits())
         .open(path)
         .map_err(|source| failed(path, source))?;
-    let mut file = file;
     for _ in 0..GLANCES {
         file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(lock),
